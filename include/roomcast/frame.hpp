@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace roomcast {
+
+/// Immutable bytes that many holders share: a message as it goes out on the
+/// wire. Copying costs one atomic increment; the last holder frees the bytes.
+/// An adapter that cannot write at once keeps a copy of the frame, not of the
+/// bytes.
+///
+/// Thread safety: distinct frames may be used concurrently, also when they
+/// share bytes.
+class Frame {
+public:
+    Frame() noexcept = default;
+
+    /// Copies `bytes`. Throws std::bad_alloc. Empty bytes allocate nothing.
+    Frame(std::string_view bytes) : block_(make(bytes.size())) {
+        if (block_) std::memcpy(block_->bytes(), bytes.data(), bytes.size());
+    }
+    Frame(const std::string& bytes) : Frame(std::string_view(bytes)) {}
+    Frame(const char* bytes) : Frame(std::string_view(bytes)) {}
+
+    /// A frame of `size` bytes which `fill(char*)` writes, so that encoders
+    /// need no copy.
+    template <class Fill>
+    [[nodiscard]] static Frame filled(std::size_t size, Fill&& fill) {
+        Frame frame;
+        frame.block_ = make(size);
+        if (frame.block_) fill(frame.block_->bytes());
+        return frame;
+    }
+
+    Frame(const Frame& other) noexcept : block_(other.block_) {
+        // Relaxed: a new reference is made from one that already exists.
+        if (block_) block_->references.fetch_add(1, std::memory_order_relaxed);
+    }
+    Frame(Frame&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+    Frame& operator=(Frame other) noexcept {
+        std::swap(block_, other.block_);
+        return *this;
+    }
+    ~Frame() { release(); }
+
+    [[nodiscard]] std::string_view view() const noexcept {
+        return block_ ? std::string_view(block_->bytes(), block_->size) : std::string_view();
+    }
+    operator std::string_view() const noexcept { return view(); }
+    [[nodiscard]] const char* data() const noexcept { return view().data(); }
+    [[nodiscard]] std::size_t size() const noexcept { return block_ ? block_->size : 0; }
+    [[nodiscard]] bool empty() const noexcept { return !block_; }
+
+private:
+    struct Block {
+        std::atomic<std::size_t> references{1};
+        std::size_t size;
+        explicit Block(std::size_t n) noexcept : size(n) {}
+        char* bytes() noexcept { return reinterpret_cast<char*>(this + 1); }
+    };
+
+    static Block* make(std::size_t size) {
+        if (size == 0) return nullptr;
+        return ::new (::operator new(sizeof(Block) + size)) Block(size);
+    }
+
+    void release() noexcept {
+        // Release, then acquire: the last holder sees every earlier use.
+        if (block_ && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            block_->~Block();
+            ::operator delete(block_);
+        }
+    }
+
+    Block* block_ = nullptr;
+};
+
+}  // namespace roomcast

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <charconv>
+#include <string>
+#include <string_view>
+
+#include "roomcast/close_code.hpp"
+#include "roomcast/events.hpp"
+#include "roomcast/json_text.hpp"
+
+namespace roomcast {
+
+/// An epoch as clients see it: opaque, 16 hexadecimal digits.
+[[nodiscard]] inline std::string epoch_text(std::uint64_t epoch) {
+    std::string text(16, '0');
+    char digits[16];
+    const auto end = std::to_chars(digits, digits + sizeof digits, epoch, 16).ptr;
+    text.replace(text.size() - static_cast<std::size_t>(end - digits), std::string::npos, digits, end);
+    return text;
+}
+
+/// Writes the control events as JSON, in the words of the live-comment
+/// protocol. Replace it by a type of the same functions, or derive from it and
+/// hide those that should say more.
+///
+/// Each gets borrowed views and returns the text that is then encoded for each
+/// connection; empty text means that nothing is sent (for `force_disconnect`:
+/// that the close comes at once, without a grace period). Called unlocked, by
+/// several threads at once. A function that throws ends the connection that
+/// the event was meant for.
+struct JsonEvents {
+    /// History entries are `{"seq", "payload"}`, the payload as a string.
+    template <class T>
+    std::string joined(const JoinedEvent<T>& e) const {
+        std::string history = "[";
+        for (const auto& entry : e.history) {
+            if (history.size() > 1) history += ',';
+            JsonText item;
+            item("seq", entry.seq)("payload", entry.payload.view());
+            history += std::move(item).str();
+        }
+        history += ']';
+        JsonText online;
+        online("users", e.counts.users)("connections", e.counts.connections);
+        JsonText json;
+        json("event", "joined")("room", e.room)("user", e.user);
+        if (e.from) json("from", *e.from);
+        json("epoch", epoch_text(e.position.epoch))("seq", e.position.seq);
+        json.raw("online", std::move(online).str());
+        json("was_recovering", e.was_recovering)("recovered", e.recovered);
+        json.raw("history", history);
+        return std::move(json).str();
+    }
+
+    template <class T>
+    std::string moved(const MovedEvent<T>& e) const {
+        return std::move(JsonText()("event", "moved")("from", e.from)("to", e.to)).str();
+    }
+
+    template <class T>
+    std::string left(const LeftEvent<T>& e) const {
+        return std::move(JsonText()("event", "left")("room", e.room)).str();
+    }
+
+    template <class T>
+    std::string removed(const RemovedEvent<T>& e) const {
+        JsonText json;
+        json("event", "removed")("room", e.room)("code", e.reason.code)("reason", e.reason.text);
+        retry(json, e.reason);
+        return std::move(json).str();
+    }
+
+    /// Empty for codes under 4000: those are told by the close alone.
+    template <class T>
+    std::string force_disconnect(const ForceDisconnectEvent<T>& e) const {
+        if (static_cast<std::uint16_t>(e.reason.code) < 4000) return {};
+        JsonText json;
+        json("event", "force_disconnect")("code", e.reason.code)("reason", e.reason.text);
+        json("reconnect", to_string(reconnect_of(e.reason.code)));
+        if (e.room) json("room", *e.room);
+        retry(json, e.reason);
+        return std::move(json).str();
+    }
+
+    template <class T>
+    std::string gap(const GapEvent<T>& e) const {
+        JsonText json;
+        json("event", "gap")("room", e.room)("dropped", e.dropped)("from", e.from)("to", e.to);
+        return std::move(json).str();
+    }
+
+    /// Nothing by default: hosts that confirm messages say how.
+    template <class T>
+    std::string published(const PublishedEvent<T>&) const {
+        return {};
+    }
+
+private:
+    static void retry(JsonText& json, const CloseReason& reason) {
+        if (reason.retry_after.count() > 0) json("retry_after_ms", reason.retry_after.count());
+    }
+};
+
+}  // namespace roomcast

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <charconv>
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace roomcast {
+
+/// Writes one flat JSON object (RFC 8259), just enough for control events.
+/// Text must be UTF-8; what JSON forbids in a string is escaped.
+///
+///     JsonText json;
+///     json("event", "left")("room", room);
+///     return std::move(json).str();
+class JsonText {
+public:
+    JsonText() : text_("{") {}
+
+    /// One field. Strings are escaped; integers, enums (as their number) and
+    /// bools are written as they are.
+    template <class Value>
+    JsonText& operator()(std::string_view key, const Value& value) {
+        begin(key);
+        append(text_, value);
+        return *this;
+    }
+
+    /// One field whose value is JSON already.
+    JsonText& raw(std::string_view key, std::string_view json) {
+        begin(key);
+        text_ += json;
+        return *this;
+    }
+
+    [[nodiscard]] std::string str() && {
+        text_ += '}';
+        return std::move(text_);
+    }
+
+    template <class Value>
+    static void append(std::string& out, const Value& value) {
+        if constexpr (std::same_as<Value, bool>) out += value ? "true" : "false";
+        else if constexpr (std::is_enum_v<Value>) append(out, static_cast<std::underlying_type_t<Value>>(value));
+        else if constexpr (std::integral<Value>) append_number(out, value);
+        else append_string(out, std::string_view(value));
+    }
+
+private:
+    void begin(std::string_view key) {
+        if (text_.size() > 1) text_ += ',';
+        append_string(text_, key);
+        text_ += ':';
+    }
+
+    static void append_number(std::string& out, std::integral auto number) {
+        char digits[24];
+        const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+        out.append(digits, end);
+    }
+
+    static void append_string(std::string& out, std::string_view text) {
+        constexpr std::string_view hex = "0123456789abcdef";
+        out += '"';
+        for (const char c : text) {
+            const auto byte = static_cast<unsigned char>(c);
+            if (c == '"' || c == '\\') {
+                out += '\\';
+                out += c;
+            } else if (byte < 0x20) {
+                out += "\\u00";
+                out += hex[byte >> 4];
+                out += hex[byte & 15];
+            } else {
+                out += c;
+            }
+        }
+        out += '"';
+    }
+
+    std::string text_;
+};
+
+}  // namespace roomcast

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "roomcast/close_code.hpp"
+
+namespace roomcast {
+
+enum class EventKind : std::uint8_t {
+    room_opened,
+    joined,          ///< a connection entered a room; its user was in none that this ended
+    migrated,        ///< the user went from `from` to `room` with `moved` connections
+    left,            ///< a connection is out of a room; `cause` says why
+    room_closed,
+    message_dropped, ///< encoding a message threw
+};
+
+/// Why a connection is out of a room.
+enum class LeaveCause : std::uint8_t {
+    left,          ///< it asked to
+    disconnected,  ///< its transport is gone
+    broken,        ///< sending to it failed or threw
+    removed,       ///< kicked, evicted, limited, closed: see the code
+};
+
+/// What an observer is told. The references hold for the call only.
+template <class Connection, class UserId, class RoomId>
+struct BasicEvent {
+    EventKind kind;
+    const RoomId& room;
+    const RoomId* from = nullptr;            ///< migrated
+    const UserId* user = nullptr;            ///< joined, migrated, left
+    const Connection* connection = nullptr;  ///< joined, migrated (the one that asked), left
+    LeaveCause cause = LeaveCause::left;     ///< left
+    CloseCode code = CloseCode::normal;      ///< left, when removed
+    std::size_t moved = 0;                   ///< migrated: connections of the user that moved
+    bool user_changed = false;               ///< joined: the user's first connection there; left: the last
+};
+
+/// The default: costs nothing, not even the records of events.
+///
+/// An observer of one's own has `void on_event(const Event&) noexcept`. Events
+/// are linked under the registry's lock and told after unlocking, in that
+/// order, by one thread at a time; the callback may call the registry back
+/// (what it causes is told later, by the same thread).
+struct NullObserver {};
+
+}  // namespace roomcast

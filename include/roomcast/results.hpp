@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace roomcast {
+
+/// Why a join or attach was refused. Nothing changed.
+enum class Refusal : std::uint8_t {
+    none,
+    closing,                      ///< this connection was removed; its close is under way
+    other_user,                   ///< the connection belongs to another user
+    no_user,                      ///< no user was named, and none is known
+    bad_id,                       ///< an id is empty or too long
+    room_full,
+    room_locked,
+    too_many_rooms,               ///< in this registry
+    too_many_rooms_of_connection,
+    too_many_devices,
+    too_many_connections,
+    elsewhere,                    ///< `may_migrate` was false and the user is in another room
+    shutting_down,
+};
+
+[[nodiscard]] constexpr std::string_view to_string(Refusal refusal) noexcept {
+    switch (refusal) {
+        case Refusal::none: return "none";
+        case Refusal::closing: return "closing";
+        case Refusal::other_user: return "other_user";
+        case Refusal::no_user: return "no_user";
+        case Refusal::bad_id: return "bad_id";
+        case Refusal::room_full: return "room_full";
+        case Refusal::room_locked: return "room_locked";
+        case Refusal::too_many_rooms: return "too_many_rooms";
+        case Refusal::too_many_rooms_of_connection: return "too_many_rooms_of_connection";
+        case Refusal::too_many_devices: return "too_many_devices";
+        case Refusal::too_many_connections: return "too_many_connections";
+        case Refusal::elsewhere: return "elsewhere";
+        case Refusal::shutting_down: return "shutting_down";
+    }
+    return "unknown";
+}
+
+enum class JoinStatus : std::uint8_t {
+    joined,        ///< the user is in the room now, and was in no other that this ended
+    device_added,  ///< the user was there already with another connection
+    migrated,      ///< another room was left for this one
+    already_here,  ///< nothing changed
+    refused,       ///< nothing changed; `refusal` says why
+};
+
+struct JoinResult {
+    JoinStatus status = JoinStatus::refused;
+    Refusal refusal = Refusal::none;
+    [[nodiscard]] constexpr explicit operator bool() const noexcept { return status != JoinStatus::refused; }
+};
+
+enum class AttachStatus : std::uint8_t { attached, already_attached, refused };
+
+struct AttachResult {
+    AttachStatus status = AttachStatus::refused;
+    Refusal refusal = Refusal::none;
+    [[nodiscard]] constexpr explicit operator bool() const noexcept { return status != AttachStatus::refused; }
+};
+
+/// What became of a message.
+enum class Delivery : std::uint8_t {
+    sent,         ///< this call handed it to the members, or began to (a long turn goes on in `poll`)
+    queued,       ///< somebody else is at work in the room, or this is a callback: it goes out in turn
+    overloaded,   ///< the room's queue is full; nothing happened
+    no_room,      ///< there is no such room
+    not_in_room,  ///< the publishing connection is not in it
+    closing,      ///< the publishing connection was removed
+};
+
+enum class LeaveStatus : std::uint8_t { left, not_in_room, unknown_connection };
+
+/// What a removal did.
+struct Removal {
+    std::size_t connections = 0;  ///< that were removed, from one room or altogether
+    bool permitted = true;        ///< false: the acting connection is not in the room
+    [[nodiscard]] constexpr explicit operator bool() const noexcept { return connections != 0; }
+};
+
+enum class CreateStatus : std::uint8_t { created, exists, refused };
+
+struct Counts {
+    std::size_t users = 0;
+    std::size_t connections = 0;
+    friend bool operator==(const Counts&, const Counts&) = default;
+};
+
+/// What happened since the registry was made. Nothing that a bound dropped is
+/// missing here.
+struct Statistics {
+    std::uint64_t messages = 0;           ///< taken by a room's queue
+    std::uint64_t overloaded = 0;         ///< refused by a full queue
+    std::uint64_t not_encoded = 0;        ///< dropped, since encoding threw
+    std::uint64_t dropped = 0;            ///< numbered or not, dropped from outboxes
+    std::uint64_t slow_consumers = 0;     ///< connections ended by a full control outbox
+    std::uint64_t broken_connections = 0; ///< connections ended by a closed or throwing send
+    std::uint64_t forced_closes = 0;      ///< grace periods that ran out
+    std::uint64_t terminated = 0;         ///< close timeouts that ran out
+};
+
+}  // namespace roomcast

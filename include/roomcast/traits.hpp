@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "roomcast/connection.hpp"
+#include "roomcast/json_events.hpp"
+#include "roomcast/observer.hpp"
+#include "roomcast/options.hpp"
+
+namespace roomcast {
+
+/// Nothing: the type of what a host does not use.
+struct None {
+    friend bool operator==(None, None) = default;
+};
+
+/// All policies of a registry. Derive from it and name what differs.
+struct DefaultTraits {
+    /// std::string (looked up by std::string_view, without allocating), or an
+    /// integer or enum.
+    using user_id = std::string;
+    using room_id = std::string;
+
+    /// What the host keeps about a user in a room (name, role); shared by all
+    /// devices of the user there.
+    using member_info = None;
+
+    /// What the host wants to find again when a join, leave or publish is
+    /// answered (a request id). Default constructible, nothrow movable.
+    using context = None;
+
+    /// Lockable; `null_mutex` for a registry that one thread uses.
+    using mutex = std::mutex;
+
+    /// `time_point now() const`, and the types of a standard clock.
+    using clock = std::chrono::steady_clock;
+
+    /// See NullObserver.
+    using observer = NullObserver;
+
+    /// Writes the control events; see JsonEvents.
+    using events = JsonEvents;
+};
+
+namespace detail {
+
+template <class Id>
+struct id_view {
+    using type = Id;
+};
+template <>
+struct id_view<std::string> {
+    using type = std::string_view;
+};
+
+/// Every type of one registry, under one name.
+template <class Connection, class Traits>
+struct Types {
+    using connection_type = Connection;
+    using user_id = typename Traits::user_id;
+    using room_id = typename Traits::room_id;
+    using user_view = typename id_view<user_id>::type;
+    using room_view = typename id_view<room_id>::type;
+    using member_info = typename Traits::member_info;
+    using context = typename Traits::context;
+    using mutex = typename Traits::mutex;
+    using clock = typename Traits::clock;
+    using time_point = typename clock::time_point;
+    using observer = typename Traits::observer;
+    using events = typename Traits::events;
+    using access = connection_traits<Connection>;
+};
+
+}  // namespace detail
+}  // namespace roomcast
