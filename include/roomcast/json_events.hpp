@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <charconv>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,10 +13,9 @@ namespace roomcast {
 
 /// An epoch as clients see it: opaque, 16 hexadecimal digits.
 [[nodiscard]] inline std::string epoch_text(std::uint64_t epoch) {
+    constexpr std::string_view hex = "0123456789abcdef";
     std::string text(16, '0');
-    char digits[16];
-    const auto end = std::to_chars(digits, digits + sizeof digits, epoch, 16).ptr;
-    text.replace(text.size() - static_cast<std::size_t>(end - digits), std::string::npos, digits, end);
+    for (auto digit = text.rbegin(); epoch != 0; epoch >>= 4) *digit++ = hex[epoch & 15];
     return text;
 }
 
