@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+
+namespace tests {
+
+/// `count` operations, times the environment's ROOMCAST_TEST_SCALE (a decimal
+/// number; 1 when it is not set), at least one.
+inline std::size_t scaled(std::size_t count) {
+    const char* scale = std::getenv("ROOMCAST_TEST_SCALE");
+    const double factor = scale ? std::atof(scale) : 1.0;
+    return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(count) * factor));
+}
+
+}  // namespace tests
