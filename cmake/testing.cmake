@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# roomcast_add_test(<name> SOURCES <file>... [LINK <target>...] [TIMEOUT <seconds>] [THREADED])
+#
+# A Catch2 program; each of its test cases is one test of ctest, called
+# "<name>/<test case>" and labelled <name>. THREADED: gets two processors.
+
+set(roomcast_variant "")
+if(ROOMCAST_SANITIZE STREQUAL "thread")
+    set(roomcast_variant tsan)
+elseif(ROOMCAST_SANITIZE)
+    set(roomcast_variant asan)
+endif()
+if(roomcast_variant)
+    set(roomcast_test_prefix "${roomcast_variant}/")
+endif()
+
+function(roomcast_add_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "THREADED" "TIMEOUT" "SOURCES;LINK")
+    add_executable(${name} ${arg_SOURCES})
+    target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+    target_link_libraries(${name} PRIVATE roomcast_developer roomcast_catch Threads::Threads ${arg_LINK})
+    set(properties LABELS ${name} TIMEOUT 120)
+    if(arg_TIMEOUT)
+        set(properties LABELS ${name} TIMEOUT ${arg_TIMEOUT})
+    endif()
+    if(arg_THREADED)
+        list(APPEND properties PROCESSORS 2)
+    endif()
+    catch_discover_tests(${name}
+        TEST_PREFIX "${roomcast_test_prefix}${name}/"
+        EXTRA_ARGS ${roomcast_catch_arguments}
+        PROPERTIES ${properties})
+endfunction()
