@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace roomcast::adapters {
+
+/// ASCII only, as header names and host names are compared.
+[[nodiscard]] inline bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+    return a.size() == b.size() &&
+           std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+/// A request as it came, without its body. Everything is borrowed for the call.
+struct HttpRequest {
+    std::string_view method;
+    std::string_view path;            ///< not percent-decoded
+    std::string_view query;           ///< what follows `?`
+    std::string_view remote_address;  ///< the peer's, which may be a proxy
+    std::vector<std::pair<std::string_view, std::string_view>> headers;
+
+    /// The first one of this name, or nothing; the case of the name does not matter.
+    [[nodiscard]] std::string_view header(std::string_view name) const noexcept {
+        for (const auto& [key, value] : headers)
+            if (equal_ignoring_case(key, name)) return value;
+        return {};
+    }
+};
+
+/// `Content-Length` and `Connection: close` are added, and the body is left
+/// out for HEAD.
+struct HttpResponse {
+    int status = 200;
+    std::vector<std::pair<std::string, std::string>> headers{};
+    std::string body{};
+};
+
+}  // namespace roomcast::adapters

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <websocketpp/concurrency/none.hpp>
+#include <websocketpp/connection.hpp>
+#include <websocketpp/connection_base.hpp>
+#include <websocketpp/extensions/permessage_deflate/disabled.hpp>
+#include <websocketpp/http/request.hpp>
+#include <websocketpp/http/response.hpp>
+#include <websocketpp/logger/stub.hpp>
+#include <websocketpp/message_buffer/alloc.hpp>
+#include <websocketpp/message_buffer/message.hpp>
+#include <websocketpp/random/none.hpp>
+#include <websocketpp/transport/iostream/connection.hpp>
+#include <websocketpp/utf8_validator.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "adapters/http.hpp"
+#include "adapters/listener.hpp"
+#include "adapters/origin.hpp"
+#include "adapters/socket_session.hpp"
+#include "roomcast/connection.hpp"
+#include "roomcast/message.hpp"
+
+namespace roomcast::adapters {
+
+/// What the sessions of a server share.
+struct WebSocketOptions {
+    /// Where WebSocket sessions are opened; every other path is the host's.
+    std::string path = "/ws";
+    /// Echoed to those who offer it.
+    std::string subprotocol{};
+    OriginRules origin{};
+    /// A larger one is answered with 1009.
+    std::size_t max_message_bytes = 16 * 1024;
+    /// Pings that are answered at once, and how many come to that each second;
+    /// the next `10 * ping_burst` are ignored, after that it is 4101.
+    unsigned ping_burst = 20;
+    unsigned ping_rate = 2;
+    SessionLimits limits{};
+};
+
+class WebSocketSession;
+
+/// What a session tells its server, on the session's worker. Nothing may throw.
+class WebSocketEvents {
+public:
+    virtual void opened(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
+    virtual void message(const std::shared_ptr<WebSocketSession>& session, std::string_view text) noexcept = 0;
+    virtual void writable(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
+    /// Once for each `opened`.
+    virtual void closed(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
+    virtual HttpResponse http(const HttpRequest& request) = 0;
+    /// A status to refuse an upgrade with, or 0.
+    virtual int refusal(const HttpRequest& request) = 0;
+    /// A page of another site asked for a session.
+    virtual void foreign_origin(const HttpRequest& request) noexcept = 0;
+
+protected:
+    ~WebSocketEvents() = default;
+};
+
+namespace detail {
+
+/// websocketpp answers older drafts, which know neither its size limit nor its
+/// UTF-8 check. Ours hides their upgrade, so that they become plain HTTP.
+struct Request : websocketpp::http::parser::request {
+    std::size_t consume(const char* bytes, std::size_t size) {
+        const auto used = websocketpp::http::parser::request::consume(bytes, size);
+        if (ready() && get_header("Sec-WebSocket-Version") != "13") remove_header("Upgrade");
+        return used;
+    }
+};
+
+struct Response : websocketpp::http::parser::response {
+    /// Whatever does not upgrade is the last on its connection.
+    [[nodiscard]] std::string raw() const {
+        using Base = websocketpp::http::parser::response;
+        if (get_status_code() == websocketpp::http::status_code::switching_protocols) return Base::raw();
+        Base last = *this;
+        last.replace_header("Connection", "close");
+        if (last.get_header("Content-Length").empty()) last.replace_header("Content-Length", "0");
+        return last.raw();
+    }
+};
+
+/// No lock, no log, no timer, no socket: what websocketpp is here for is the
+/// handshake, frames, masks, UTF-8 and close codes.
+struct Config {
+    using type = Config;
+    using concurrency_type = websocketpp::concurrency::none;
+    using request_type = Request;
+    using response_type = Response;
+    using message_type = websocketpp::message_buffer::message<websocketpp::message_buffer::alloc::con_msg_manager>;
+    using con_msg_manager_type = websocketpp::message_buffer::alloc::con_msg_manager<message_type>;
+    using elog_type = websocketpp::log::stub;
+    using alog_type = websocketpp::log::stub;
+    using rng_type = websocketpp::random::none::int_generator<std::uint32_t>;
+    using connection_base = websocketpp::connection_base;
+
+    struct transport_config {
+        using concurrency_type = Config::concurrency_type;
+        using elog_type = Config::elog_type;
+        using alog_type = Config::alog_type;
+    };
+    struct transport_type {
+        using transport_con_type = websocketpp::transport::iostream::connection<transport_config>;
+    };
+    struct permessage_deflate_config {
+        using request_type = Request;
+    };
+    using permessage_deflate_type = websocketpp::extensions::permessage_deflate::disabled<permessage_deflate_config>;
+
+    static const bool enable_multithreading = false;
+    static const bool enable_extensions = false;
+    static const bool drop_on_protocol_error = false;
+    static const bool silent_close = false;
+    static const int client_version = 13;
+    static const long timeout_open_handshake = 0;
+    static const long timeout_close_handshake = 0;
+    static const long timeout_pong = 0;
+    static const websocketpp::log::level elog_level = websocketpp::log::elevel::none;
+    static const websocketpp::log::level alog_level = websocketpp::log::alevel::none;
+    static const std::size_t connection_read_buffer_size = 512;
+    static const std::size_t max_message_size = 16 * 1024;
+    static const std::size_t max_http_body_size = 4 * 1024;
+};
+
+}  // namespace detail
+
+/// At most 123 bytes, which is what a close frame holds, cut between two code
+/// points.
+[[nodiscard]] inline std::string_view close_reason(std::string_view reason) noexcept {
+    constexpr std::size_t most = 123;
+    if (reason.size() <= most) return reason;
+    std::size_t size = most;
+    while (size != 0 && (static_cast<unsigned char>(reason[size]) & 0xC0) == 0x80) --size;
+    return reason.substr(0, size);
+}
+
+/// The protocol's half of a session. Derive from it for what a host keeps of
+/// each; a shared_ptr to that satisfies `roomcast::connection`.
+///
+/// Thread safety: see SocketSession.
+class WebSocketSession : public SocketSession {
+public:
+    /// The text frame of a server around `payload`: encode once, send to many.
+    /// Throws std::invalid_argument when it is not UTF-8, and std::bad_alloc.
+    [[nodiscard]] static Frame text_frame(std::string_view payload) {
+        const auto ascii = std::find_if(payload.begin(), payload.end(), [](char c) { return c < 0; });
+        websocketpp::utf8_validator::validator utf8;
+        if (!utf8.decode(ascii, payload.end()) || !utf8.complete())
+            throw std::invalid_argument("a text frame must be UTF-8");
+
+        const std::size_t size = payload.size();
+        const std::size_t length_bytes = size < 126 ? 0 : size < 65'536 ? 2 : 8;
+        return Frame::filled(2 + length_bytes + size, [&](char* out) {
+            *out++ = static_cast<char>(0x81);
+            *out++ = static_cast<char>(size < 126 ? size : size < 65'536 ? 126 : 127);
+            for (std::size_t i = length_bytes; i-- > 0;) *out++ = static_cast<char>(size >> (8 * i));
+            std::copy(payload.begin(), payload.end(), out);
+        });
+    }
+
+    /// For `roomcast::connection_traits`.
+    [[nodiscard]] static Frame encode(const Message& message, int) { return text_frame(message.payload); }
+
+    /// The peer's address, or the one that a trusted proxy reports.
+    [[nodiscard]] std::string_view remote_address() const noexcept { return remote_address_; }
+
+    /// For the server: begins, on this worker's thread.
+    void start(Worker& worker, asio::ip::tcp::socket socket, Ticket ticket, const WebSocketOptions& options,
+               WebSocketEvents& events) {
+        options_ = &options;
+        events_ = &events;
+        ticket_ = std::move(ticket);
+        remote_address_ = ticket_.address().to_string();
+        pings_ = options.ping_burst;
+        const auto log = std::make_shared<websocketpp::log::stub>();
+        static Config::rng_type no_random;  // a server masks nothing
+        connection_ = std::make_shared<Connection>(true, std::string(), log, log, no_random);
+        connection_->set_max_message_size(options.max_message_bytes);
+        connection_->set_max_http_body_size(Config::max_http_body_size);
+        set_handlers();
+        attach(worker, std::move(socket), options.limits);
+        connection_->start();
+    }
+
+private:
+    using Config = detail::Config;
+    using Connection = websocketpp::connection<Config>;
+    using Handle = websocketpp::connection_hdl;
+    using Status = websocketpp::http::status_code::value;
+
+    std::shared_ptr<WebSocketSession> self() {
+        return std::static_pointer_cast<WebSocketSession>(shared_from_this());
+    }
+
+    /// They hold no share of the session: it owns the connection.
+    void set_handlers() {
+        namespace error = websocketpp::transport::error;
+        const auto status = [](bool written) {
+            return written ? websocketpp::lib::error_code() : error::make_error_code(error::pass_through);
+        };
+        connection_->set_write_handler([this, status](Handle, const char* bytes, std::size_t size) {
+            return status(write(Frame(std::string_view(bytes, size))));
+        });
+        connection_->set_vector_write_handler(
+            [this, status](Handle, const std::vector<websocketpp::transport::buffer>& pieces) {
+                std::size_t size = 0;
+                for (const auto& piece : pieces) size += piece.len;
+                return status(write(Frame::filled(size, [&](char* out) {
+                    for (const auto& piece : pieces) out = std::copy_n(piece.buf, piece.len, out);
+                })));
+            });
+        connection_->set_shutdown_handler([this](Handle) {
+            finish();
+            tell_closed();
+            return websocketpp::lib::error_code();
+        });
+        connection_->set_validate_handler([this](Handle) { return on_upgrade(); });
+        connection_->set_http_handler([this](Handle) { on_http(); });
+        connection_->set_open_handler([this](Handle) { on_open(); });
+        connection_->set_message_handler(
+            [this](Handle, const Connection::message_ptr& message) { on_message(*message); });
+        connection_->set_ping_handler([this](Handle, const std::string&) { return on_ping(); });
+    }
+
+    void received(std::string_view bytes) override {
+        const auto connection = connection_;
+        connection->read_all(bytes.data(), bytes.size());
+    }
+
+    void lost() noexcept override {
+        const auto connection = connection_;
+        try {
+            connection->eof();
+        } catch (...) {  // its last words have nobody to hear them
+        }
+        tell_closed();
+    }
+
+    void released() noexcept override {
+        connection_.reset();
+        ticket_ = {};
+    }
+
+    void send_close(CloseCode code, std::string_view reason) override {
+        const auto connection = connection_;
+        websocketpp::lib::error_code error;
+        connection->close(static_cast<std::uint16_t>(code), std::string(close_reason(reason)), error);
+        if (error) terminate();
+    }
+
+    void send_ping() override {
+        if (!drained()) return;  // what waits there says as much, once it arrives
+        const auto connection = connection_;
+        websocketpp::lib::error_code error;
+        connection->ping(std::string(), error);
+    }
+
+    void writable() noexcept override { events_->writable(self()); }
+
+    void tell_closed() noexcept {
+        if (std::exchange(open_told_, false)) events_->closed(self());
+    }
+
+    template <class Call>
+    decltype(auto) with_request(Call&& call) {
+        const auto& request = connection_->get_request();
+        const std::string_view target = request.get_uri();
+        const auto mark = std::min(target.find('?'), target.size());
+        HttpRequest view{.method = request.get_method(),
+                         .path = target.substr(0, mark),
+                         .query = target.substr(std::min(mark + 1, target.size())),
+                         .remote_address = remote_address_,
+                         .headers = {}};
+        for (const auto& [name, value] : request.get_headers()) view.headers.emplace_back(name, value);
+        return call(static_cast<const HttpRequest&>(view));
+    }
+
+    bool on_upgrade() {
+        const int refused = with_request([&](const HttpRequest& request) {
+            if (request.path != options_->path) {
+                respond(request, events_->http(request));
+                return -1;
+            }
+            if (const int status = refuse_foreign(request)) return status;
+            if (!ticket_.forwarded(request.header("X-Forwarded-For"))) return 429;
+            remote_address_ = ticket_.address().to_string();
+            return events_->refusal(request);
+        });
+        if (refused > 0) connection_->set_status(static_cast<Status>(refused));
+        if (refused != 0) return false;
+        const auto& offered = connection_->get_requested_subprotocols();
+        if (std::find(offered.begin(), offered.end(), options_->subprotocol) != offered.end())
+            connection_->select_subprotocol(options_->subprotocol);
+        return true;
+    }
+
+    void on_http() {
+        with_request([&](const HttpRequest& request) {
+            if (request.path != options_->path) return respond(request, events_->http(request));
+            if (const int status = refuse_foreign(request)) return respond(request, {.status = status});
+            respond(request, {.status = 426, .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}}});
+        });
+    }
+
+    int refuse_foreign(const HttpRequest& request) {
+        if (origin_allowed(options_->origin, request.header("Origin"), "http", request.header("Host"))) return 0;
+        events_->foreign_origin(request);
+        return 403;
+    }
+
+    void respond(const HttpRequest& request, const HttpResponse& response) {
+        connection_->set_status(static_cast<Status>(response.status));
+        for (const auto& [name, value] : response.headers) connection_->append_header(name, value);
+        if (request.method == "HEAD")
+            connection_->replace_header("Content-Length", std::to_string(response.body.size()));
+        else
+            connection_->set_body(response.body);
+    }
+
+    void on_open() {
+        // The request is answered; what it said takes more memory than the rest.
+        const_cast<detail::Request&>(connection_->get_request()) = {};
+        opened();
+        open_told_ = true;
+        events_->opened(self());
+    }
+
+    void on_message(const Config::message_type& message) {
+        if (message.get_opcode() != websocketpp::frame::opcode::text)
+            close(CloseCode::unsupported_data, "only text is understood here");
+        else if (is_open())
+            events_->message(self(), message.get_payload());
+    }
+
+    /// Whether to answer. A peer that does not read gets no pongs to pile up.
+    bool on_ping() {
+        const auto now = clock::now();
+        const double earned = std::chrono::duration<double>(now - last_ping_).count() * options_->ping_rate;
+        pings_ = std::min(pings_ + earned, static_cast<double>(options_->ping_burst)) - 1;
+        last_ping_ = now;
+        if (pings_ < -10.0 * options_->ping_burst) close(CloseCode::too_many_requests, "too many pings");
+        return pings_ >= 0 && drained();
+    }
+
+    const WebSocketOptions* options_ = nullptr;
+    WebSocketEvents* events_ = nullptr;
+    std::shared_ptr<Connection> connection_;
+    Ticket ticket_;
+    std::string remote_address_;
+    double pings_ = 0;
+    clock::time_point last_ping_{};
+    bool open_told_ = false;
+};
+
+}  // namespace roomcast::adapters
