@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "roomcast/close_code.hpp"
-#include "roomcast/frame.hpp"
 #include "roomcast/message.hpp"
 #include "roomcast/results.hpp"
 
@@ -15,7 +15,7 @@ namespace roomcast {
 /// One entry of a join's history: a numbered message as it was published.
 struct HistoryEntry {
     std::uint64_t seq;
-    const Frame& payload;
+    std::string_view payload;
 };
 
 /// What a connection hears of its join. Everything is borrowed for the call.

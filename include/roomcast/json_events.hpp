@@ -36,7 +36,7 @@ struct JsonEvents {
         for (const auto& entry : e.history) {
             if (history.size() > 1) history += ',';
             JsonText item;
-            item("seq", entry.seq)("payload", entry.payload.view());
+            item("seq", entry.seq)("payload", entry.payload);
             history += std::move(item).str();
         }
         history += ']';

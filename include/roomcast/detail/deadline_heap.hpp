@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace roomcast::detail {
+
+/// What a record in a DeadlineHeap holds.
+template <class TimePoint>
+struct Deadline {
+    static constexpr std::size_t none = static_cast<std::size_t>(-1);
+    TimePoint due{};
+    std::size_t heap_place = none;
+};
+
+/// Records (derived from Deadline) by the time they are due. Only `reserve`
+/// allocates, so that a deadline can be set where nothing may fail.
+template <class Record, class TimePoint>
+class DeadlineHeap {
+    static constexpr std::size_t none = Deadline<TimePoint>::none;
+
+public:
+    /// Capacity for `count` records. Throws std::bad_alloc.
+    void reserve(std::size_t count) {
+        if (count > heap_.capacity()) heap_.reserve(count < 8 ? 8 : count * 2);
+    }
+
+    [[nodiscard]] Record* front() const noexcept { return heap_.empty() ? nullptr : heap_.front(); }
+
+    /// Sets or changes the deadline. O(log n).
+    void set(Record& record, TimePoint due) noexcept {
+        record.due = due;
+        if (record.heap_place == none) {
+            record.heap_place = heap_.size();
+            heap_.push_back(&record);
+        }
+        up(record.heap_place);
+        down(record.heap_place);
+    }
+
+    void clear(Record& record) noexcept {
+        const std::size_t place = std::exchange(record.heap_place, none);
+        if (place == none) return;
+        Record* moved = heap_.back();
+        heap_.pop_back();
+        if (moved != &record) {
+            put(place, moved);
+            up(place);
+            down(moved->heap_place);
+        }
+    }
+
+    /// Gives the memory back, when no record is left that may need it.
+    void release() noexcept { std::vector<Record*>().swap(heap_); }
+
+private:
+    void put(std::size_t place, Record* record) noexcept {
+        heap_[place] = record;
+        record->heap_place = place;
+    }
+    void up(std::size_t place) noexcept {
+        for (; place > 0; place = (place - 1) / 2) {
+            const std::size_t parent = (place - 1) / 2;
+            if (!(heap_[place]->due < heap_[parent]->due)) return;
+            exchange(place, parent);
+        }
+    }
+    void down(std::size_t place) noexcept {
+        for (;;) {
+            std::size_t least = place;
+            for (std::size_t child = 2 * place + 1; child <= 2 * place + 2 && child < heap_.size(); ++child)
+                if (heap_[child]->due < heap_[least]->due) least = child;
+            if (least == place) return;
+            exchange(place, least);
+            place = least;
+        }
+    }
+    void exchange(std::size_t a, std::size_t b) noexcept {
+        Record* record = heap_[a];
+        put(a, heap_[b]);
+        put(b, record);
+    }
+
+    std::vector<Record*> heap_;
+};
+
+}  // namespace roomcast::detail

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "roomcast/config.hpp"
+#include "roomcast/detail/flat_index.hpp"
+#include "roomcast/detail/hash.hpp"
+#include "roomcast/detail/work.hpp"
+#include "roomcast/results.hpp"
+
+namespace roomcast::detail {
+
+/// Who is where: every index, and the only functions that change membership.
+/// Runs entirely under the registry's lock and calls nothing of the host but
+/// hash, equality and move of ids and handles; what is to be told, sent or
+/// freed goes into Work.
+template <class T>
+class Directory {
+public:
+    using Room = RoomRecord<T>;
+    using Connection = ConnectionRecord<T>;
+    using Options = BasicOptions<typename T::time_point>;
+
+    explicit Directory(const Options& options) : options_(options), next_epoch_(hash_.salt()) {}
+
+    [[nodiscard]] const Options& options() const noexcept { return options_; }
+
+    // Indexes.
+
+    [[nodiscard]] Room* find_room(typename T::room_view id) const {
+        return rooms_.find(hash_(id), [&](const Room& r) { return r.id == id; });
+    }
+    [[nodiscard]] User<T>* find_user(typename T::user_view id) const {
+        return users_.find(hash_(id), [&](const User<T>& u) { return u.id == id; });
+    }
+    [[nodiscard]] Connection* find_connection(const typename T::connection_type& handle) const {
+        return connections_.find(hash_of(handle), [&](const Connection& c) { return c.handle == handle; });
+    }
+    [[nodiscard]] std::size_t hash_of(const typename T::connection_type& handle) const {
+        return hash_.mix(std::hash<typename T::connection_type>{}(handle));
+    }
+    template <class Id>
+    [[nodiscard]] bool valid(const Id& id) const noexcept {
+        if constexpr (std::same_as<Id, std::string_view>) return !id.empty() && id.size() <= options_.max_id_bytes;
+        else return true;
+    }
+
+    /// The membership of a connection in a room. O(rooms of the connection).
+    [[nodiscard]] Membership<T>* membership(const Connection& c, const Room& room) const noexcept {
+        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
+            if (m->room == &room) return room.closed.load(std::memory_order_relaxed) ? nullptr : m;
+        return nullptr;
+    }
+    /// O(rooms of the user).
+    [[nodiscard]] Member<T>* member(const User<T>& user, const Room& room) const noexcept {
+        for (auto* m = user.members.front(); m; m = user.members.next(*m))
+            if (m->room == &room) return m;
+        return nullptr;
+    }
+
+    [[nodiscard]] std::size_t room_count() const noexcept { return rooms_.size(); }
+    [[nodiscard]] Counts counts() const noexcept { return {users_.size(), open_connections_}; }
+    [[nodiscard]] const List<Room, RoomTag>& all_rooms() const noexcept { return all_rooms_; }
+    [[nodiscard]] Connection* any_connection(std::size_t* from) const noexcept { return connections_.any(from); }
+    [[nodiscard]] std::size_t known_connections() const noexcept { return connections_.size(); }
+
+    // Making. Each throws std::bad_alloc and then has changed nothing.
+
+    void reserve_user() { users_.reserve(); }
+    void reserve_connection() { connections_.reserve(); }
+    void reserve_room() { rooms_.reserve(); }
+    [[nodiscard]] std::unique_ptr<User<T>> make_user(typename T::user_view id) const {
+        return std::make_unique<User<T>>(id, hash_(id));
+    }
+    [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
+        return std::make_unique<Room>(id, hash_(id), options, ++next_epoch_);
+    }
+
+    void insert_user(std::unique_ptr<User<T>> user) noexcept {
+        users_.insert(*user, user->hash);
+        user.release();
+    }
+    void insert_connection(std::unique_ptr<Connection> c) noexcept {
+        connections_.insert(*c, c->hash);
+        ++open_connections_;
+        c.release();
+    }
+    void insert_room(std::unique_ptr<Room> room) noexcept {
+        rooms_.insert(*room, room->hash);
+        all_rooms_.push_back(*room);
+        room->indexed = true;
+        ++room->references;
+        room_event(room->opened, *room, EventKind::room_opened);
+        room.release();
+    }
+    void give_user(Connection& c, User<T>& user) noexcept {
+        c.user = &user;
+        ++user.references;
+        user.devices.push_back(c);
+        ++user.device_count;
+    }
+
+    /// After `room.places.reserve`. The join is told by the room's drainer.
+    void enter(std::unique_ptr<Membership<T>> made, Connection& c, Member<T>& member) noexcept {
+        Membership<T>& m = *made.release();
+        Room& room = *member.room;
+        m.connection = &c;
+        m.room = &room;
+        m.member = &member;
+        member.devices.push_back(m);
+        ++member.device_count;
+        c.memberships.push_back(m);
+        ++c.room_count;
+        ++c.pending;
+        ++c.references;
+        m.slot = &room.places.append(m);
+        ++room.references;
+        ++room.connection_count;
+        ++room.encodings[c.encoding];
+        room.entered = room.active = true;
+    }
+    void add_member(std::unique_ptr<Member<T>> member) noexcept {
+        member->user->members.push_back(*member);
+        ++member->room->user_count;
+        member.release();
+    }
+
+    // Unmaking. Nothing here allocates or fails.
+
+    /// Why somebody goes.
+    struct Cause {
+        LeaveCause cause = LeaveCause::left;
+        CloseCode code = CloseCode::normal;
+        bool told = true;  ///< to the observer; not when a migration tells it
+    };
+
+    /// Ends one membership; its farewell is told by whoever reaps it.
+    void end(Membership<T>& m, Cause cause, Work<T>& work) noexcept {
+        Room& room = *m.room;
+        Member<T>& member = *m.member;
+        m.dead = true;
+        m.slot->connection.store(nullptr, std::memory_order_release);
+        List<Membership<T>, ConnectionTag>::unlink(m);
+        List<Membership<T>, MemberTag>::unlink(m);
+        --m.connection->room_count;
+        --room.connection_count;
+        --room.encodings[m.connection->encoding];
+        const bool last = --member.device_count == 0;
+        m.member = nullptr;
+        if (last) {
+            --room.user_count;
+            List<Member<T>, UserTag>::unlink(member);
+            work.trash.members.push_back(member);
+        }
+        if (cause.told) membership_event(m.gone, m, EventKind::left, cause, last && !member.moved_on);
+        room.dead.push_back(m);
+        room.has_dead.store(true, std::memory_order_relaxed);
+        work.schedule(room);
+    }
+
+    /// Ends all of a connection: out of every index, then the farewell once
+    /// all its rooms have let go of it.
+    void remove(Connection& c, const KeptReason& reason, Room* named, LeaveCause cause, Work<T>& work) noexcept {
+        ROOMCAST_ASSERT(c.step == Step::open);
+        if (!named && !c.memberships.empty()) named = c.memberships.back()->room;
+        if (named) {
+            c.farewell_room = named;
+            ++named->references;
+        }
+        c.reason = reason;
+        depart(c, {cause, reason.code}, work);
+        c.step = cause == LeaveCause::broken ? Step::terminate : Step::farewell;
+        step_if_ready(c, work);
+    }
+
+    /// The transport is gone: nothing will be sent to it or asked of it.
+    void forget(Connection& c, LeaveCause cause, Work<T>& work) noexcept {
+        if (c.step == Step::open) depart(c, {cause}, work);
+        else List<Connection, DeviceTag>::unlink(c);
+        c.step = Step::gone;
+        connections_.erase(c, c.hash);
+        if (c.outbox && !c.outbox->flushing) drop_outbox(c, work);
+        release(c, work);
+    }
+
+    /// Ends one membership by force. A connection that must not stay without
+    /// a room goes altogether.
+    void expel(Membership<T>& m, const KeptReason& reason, Room* named, Work<T>& work) noexcept {
+        Connection& c = *m.connection;
+        if (c.room_count == 1 && closes_without_room()) {
+            remove(c, reason, named ? named : m.room, LeaveCause::removed, work);
+        } else {
+            m.farewell = Farewell::removed;
+            m.reason = reason;
+            end(m, {LeaveCause::removed, reason.code}, work);
+        }
+    }
+
+    /// Memberships of rooms that have been closed end now, if the drainer has
+    /// not come to them yet.
+    void settle(Connection& c, Work<T>& work) noexcept {
+        for (auto* m = c.memberships.front(); m;) {
+            auto* next = c.memberships.next(*m);
+            if (m->room->closed.load(std::memory_order_relaxed)) expel(*m, m->room->close_reason, nullptr, work);
+            m = next;
+        }
+    }
+    void settle(User<T>& user, Work<T>& work) noexcept {
+        for (auto* c = user.devices.front(); c;) {
+            auto* next = user.devices.next(*c);
+            settle(*c, work);
+            c = next;
+        }
+    }
+
+    /// A room leaves the index; memberships that it still has are taken apart
+    /// by its drainer.
+    void unindex(Room& room, Work<T>& work) noexcept {
+        rooms_.erase(room, room.hash);
+        room.indexed = false;
+        if (!room.closed.load(std::memory_order_relaxed)) {
+            work.trash.items.take(room.history);
+            room_event(room.ended, room, EventKind::room_closed);
+        }
+        release(room);
+    }
+
+    /// A closed room has been taken apart.
+    void dismantled(Room& room, Work<T>& work) noexcept {
+        work.trash.items.take(room.history);
+        room_event(room.ended, room, EventKind::room_closed);
+    }
+
+    // References.
+
+    void release(Room& room) noexcept {
+        if (--room.references != 0) return;
+        List<Room, RoomTag>::unlink(room);
+        delete &room;
+    }
+    void release(Connection& c, Work<T>& work) noexcept {
+        if (--c.references != 0) return;
+        if (c.outbox) drop_outbox(c, work);
+        if (c.farewell_room) release(*std::exchange(c.farewell_room, nullptr));
+        if (User<T>* user = std::exchange(c.user, nullptr); user && --user->references == 0) delete user;
+        List<Connection, DeviceTag>::unlink(c);
+        work.trash.connections.push_back(c);
+    }
+    void release(Membership<T>& m, Work<T>& work) noexcept {
+        if (--m.references != 0) return;
+        release(*m.room);
+        release(*m.connection, work);
+        List<Membership<T>, ConnectionTag>::unlink(m);
+        work.trash.memberships.push_back(m);
+    }
+    void release(Item<T>& item, Work<T>& work) noexcept {
+        if (item.kind == Item<T>::Kind::join) {
+            auto& join = static_cast<JoinItem<T>&>(item);
+            if (join.from) release(*join.from);
+            release(*join.membership, work);
+        } else {
+            release_connections(static_cast<MessageItem<T>&>(item), work);
+        }
+        work.trash.items.push_back(item);
+    }
+    void release_connections(MessageItem<T>& message, Work<T>& work) noexcept {
+        if (message.origin) release(*std::exchange(message.origin, nullptr), work);
+        if (message.except) release(*std::exchange(message.except, nullptr), work);
+    }
+
+    /// One of the reasons to wait with the farewell is gone.
+    void settled_one(Connection& c, Work<T>& work) noexcept {
+        --c.pending;
+        step_if_ready(c, work);
+    }
+
+    void drop_outbox(Connection& c, Work<T>& work) noexcept {
+        c.congested.store(false, std::memory_order_release);
+        Outbox<T>* outbox = c.outbox.release();
+        List<Outbox<T>, FlushTag>::unlink(*outbox);
+        work.trash.outboxes.push_back(*outbox);
+    }
+
+    [[nodiscard]] bool closes_without_room() const noexcept {
+        if (options_.last_room != LastRoom::by_membership) return options_.last_room == LastRoom::close;
+        return options_.membership != roomcast::Membership::many_rooms;
+    }
+
+    // Events for the observer, in the order of what happened.
+
+    void membership_event(EventSlot<T>& slot, Membership<T>& m, EventKind kind, Cause cause, bool user_changed,
+                          Room* from = nullptr, std::size_t moved = 0) noexcept {
+        if constexpr (is_observed<T>) {
+            ++m.references;
+            if (from) ++from->references;
+            slot.kind = kind;
+            slot.cause = cause.cause;
+            slot.code = cause.code;
+            slot.user_changed = user_changed;
+            slot.moved = moved;
+            slot.membership = &m;
+            slot.room = nullptr;
+            slot.from = from;
+            events_.push_back(slot);
+        }
+    }
+    void room_event(EventSlot<T>& slot, Room& room, EventKind kind) noexcept {
+        if constexpr (is_observed<T>) {
+            ++room.references;
+            slot.kind = kind;
+            slot.room = &room;
+            events_.push_back(slot);
+        }
+    }
+    /// A message that could not be encoded.
+    void drop(MessageItem<T>& message, Room& room, Work<T>& work) noexcept {
+        if constexpr (is_observed<T>) {
+            release_connections(message, work);
+            message.dropped.message = &message;
+            room_event(message.dropped, room, EventKind::message_dropped);
+        } else {
+            release(message, work);
+        }
+    }
+    /// An event has been told.
+    void release(EventRecord<T>& event, Work<T>& work) noexcept {
+        if (event.from) release(*event.from);
+        if (event.message) work.trash.items.push_back(*event.message);
+        Room* room = event.room;
+        if (event.membership) release(*event.membership, work);
+        if (room) release(*room);
+    }
+    [[nodiscard]] List<EventRecord<T>, EventTag>& events() noexcept { return events_; }
+
+private:
+    /// Out of every index but that of connections, where it stays to be
+    /// refused until its transport is gone.
+    void depart(Connection& c, Cause cause, Work<T>& work) noexcept {
+        while (auto* m = c.memberships.front()) end(*m, cause, work);
+        --open_connections_;
+        if (User<T>* user = c.user) {
+            List<Connection, DeviceTag>::unlink(c);
+            if (--user->device_count == 0) users_.erase(*user, user->hash);
+        }
+    }
+
+    void step_if_ready(Connection& c, Work<T>& work) noexcept {
+        const bool removed = c.step == Step::farewell || c.step == Step::terminate;
+        if (removed && c.pending == 0) work.connections.push_back(c);
+    }
+
+    const Options& options_;
+    SeededHash hash_;
+    std::uint64_t next_epoch_;
+    FlatIndex<User<T>> users_;
+    FlatIndex<Connection> connections_;
+    FlatIndex<Room> rooms_;
+    List<Room, RoomTag> all_rooms_;  // oldest first, until freed
+    std::size_t open_connections_ = 0;
+    List<EventRecord<T>, EventTag> events_;
+};
+
+}  // namespace roomcast::detail

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "roomcast/config.hpp"
+#include "roomcast/detail/core.hpp"
+#include "roomcast/detail/courier.hpp"
+#include "roomcast/detail/strand.hpp"
+#include "roomcast/events.hpp"
+
+namespace roomcast::detail {
+
+/// The calls of registries that this thread is in, innermost first.
+struct CallLink {
+    const void* engine;
+    CallLink* outer;
+};
+inline thread_local CallLink* innermost_call = nullptr;
+
+/// Does what operations leave to be done: tells events, sends, closes, gives
+/// rooms their turns, frees.
+template <class T>
+class Engine {
+    using Connection = ConnectionRecord<T>;
+    using Lock = typename Core<T>::Lock;
+    using time_point = typename T::time_point;
+
+public:
+    Core<T> core;
+
+    /// One public operation: holds the lock while it lives. The outermost one
+    /// of a thread works off, at its end, what it and those within it left.
+    class Call : CallLink {
+    public:
+        explicit Call(Engine& owner) : CallLink{&owner, innermost_call}, engine_(owner), lock_(owner.core.mutex) {
+            for (CallLink* call = outer; call; call = call->outer)
+                if (call->engine == &owner) work_ = &static_cast<Call*>(call)->own_;
+            innermost_call = this;
+        }
+        ~Call() {
+            if (outermost()) engine_.work_off(lock_, own_);
+            innermost_call = outer;
+        }
+        Call(const Call&) = delete;
+        Call& operator=(const Call&) = delete;
+
+        [[nodiscard]] bool outermost() const noexcept { return work_ == &own_; }
+        [[nodiscard]] Work<T>& work() noexcept { return *work_; }
+        [[nodiscard]] Lock& lock() noexcept { return lock_; }
+
+    private:
+        Engine& engine_;
+        Lock lock_;
+        Work<T> own_;
+        Work<T>* work_ = &own_;
+    };
+
+    template <class Options, class Policies>
+    Engine(Options&& options, Policies&& policies)
+        : core(std::forward<Options>(options), std::forward<Policies>(policies)) {}
+
+    ~Engine() {
+        for ([[maybe_unused]] CallLink* call = innermost_call; call; call = call->outer)
+            ROOMCAST_ASSERT(call->engine != this && "a registry is destroyed in a callback of its own");
+        tear_down();
+    }
+
+    [[nodiscard]] Lock lock() const { return Lock(core.mutex); }
+
+    /// Sends to connections that the caller found under the call's lock;
+    /// answers to how many.
+    std::size_t send(std::span<Connection* const> connections, const Frame& payload, MessageClass message_class,
+                     Call& call) noexcept {
+        for (Connection* c : connections) ++c->references, ++c->pending;
+        std::size_t reached = 0;
+        {
+            Unlocked unlocked(call.lock());
+            std::array<std::optional<Frame>, max_encodings> frames;
+            for (Connection* c : connections) reached += send_one(*c, payload, message_class, frames, call.work());
+        }
+        for (Connection* c : connections) {
+            core.directory.settled_one(*c, call.work());
+            core.directory.release(*c, call.work());
+        }
+        return reached;
+    }
+
+    void flush_soon(Outbox<T>& outbox, Work<T>& work) noexcept {
+        if (outbox.flushing) outbox.writable = true;
+        else if (!List<Outbox<T>, FlushTag>::linked(outbox)) work.flushes.push_back(outbox);
+    }
+
+    [[nodiscard]] bool shutting_down() const noexcept { return shutdown_.has_value(); }
+    void shut_down(const KeptReason& reason, std::size_t batch, std::chrono::milliseconds every) noexcept {
+        shutdown_ = Shutdown{reason, std::max<std::size_t>(batch, 1), every, core.clock.now()};
+    }
+
+    time_point poll() {
+        Call call(*this);
+        if (polling_) return promised_;
+        polling_ = true;
+        const auto now = core.clock.now();
+        core.timers.collect_due(now, call.work());
+        expire_rooms(now, call.work());
+        remove_batch(now, call.work());
+        core.timers.unpark_all(call.work());
+        if (call.outermost()) work_off(call.lock(), call.work());
+        polling_ = false;
+        return promised_ = next_deadline();
+    }
+
+private:
+    struct Shutdown {
+        KeptReason reason;
+        std::size_t batch;
+        std::chrono::milliseconds every;
+        time_point next;
+    };
+
+    /// Lock held at the beginning and at the end, and not while anything of
+    /// the host runs.
+    void work_off(Lock& lock, Work<T>& work) noexcept {
+        for (;;) {
+            if (tell(lock, work)) continue;
+            if (auto* c = work.connections.pop_front()) {
+                go_on(*c, lock, work);
+            } else if (auto* outbox = work.flushes.pop_front()) {
+                courier_.flush(*outbox, lock, work);
+            } else if (auto* room = work.rooms.pop_front()) {
+                strand_.run_turn(*room, lock, work);
+            } else if (!work.trash.empty()) {
+                Trash<T> trash;
+                trash.take(work.trash);
+                Unlocked unlocked(lock);
+                trash.empty_out();
+            } else if (!wake(lock)) {
+                return;
+            }
+        }
+    }
+
+    /// Tells the observer what is linked, unless another thread does.
+    bool tell(Lock& lock, Work<T>& work) noexcept {
+        if constexpr (is_observed<T>) {
+            auto& events = core.directory.events();
+            if (telling_ || events.empty()) return false;
+            telling_ = true;
+            while (EventRecord<T>* event = events.pop_front()) {
+                {
+                    Unlocked unlocked(lock);
+                    core.observer.on_event(view(*event));
+                }
+                core.directory.release(*event, work);
+            }
+            telling_ = false;
+            return true;
+        } else {
+            return false;
+        }
+    }
+
+    static auto view(const EventRecord<T>& e) noexcept {
+        BasicEvent<typename T::connection_type, typename T::user_id, typename T::room_id> event{
+            .kind = e.kind,
+            .room = e.membership ? e.membership->room->id : e.room->id,
+            .epoch = e.membership ? e.membership->room->epoch : e.room->epoch,
+        };
+        if (e.from) event.from = &e.from->id;
+        if (e.membership) {
+            event.user = &e.membership->connection->user->id;
+            event.connection = &e.membership->connection->handle;
+        }
+        event.cause = e.cause;
+        event.code = e.code;
+        event.moved = e.moved;
+        event.user_changed = e.user_changed;
+        return event;
+    }
+
+    /// A removed connection's next step.
+    void go_on(Connection& c, Lock& lock, Work<T>& work) noexcept {
+        ++c.references;
+        const Step step = c.step;
+        if (step == Step::farewell) {
+            const bool told = say_farewell(c, lock, work);
+            if (c.step == step) wait_for(c, Step::close, told ? core.options.grace : immediately, core.timers.in_grace, work);
+        } else if (step == Step::close) {
+            ++core.statistics.forced_closes;
+            {
+                Unlocked unlocked(lock);
+                quietly([&] { T::access::close(c.handle, c.reason.code, c.reason.text.view()); });
+            }
+            if (c.step == step) wait_for(c, Step::terminate, core.options.close_timeout, core.timers.closing, work);
+        } else if (step == Step::terminate) {
+            ++core.statistics.terminated;
+            {
+                Unlocked unlocked(lock);
+                quietly([&] { T::access::terminate(c.handle, c.reason.code, c.reason.text.view()); });
+            }
+            if (c.step == step) core.directory.forget(c, LeaveCause::removed, work);
+        }
+        core.directory.release(c, work);
+    }
+
+    static constexpr std::chrono::milliseconds immediately{-1};
+
+    void wait_for(Connection& c, Step next, std::chrono::milliseconds time, List<Connection, DeviceTag>& list,
+                  Work<T>& work) noexcept {
+        c.step = next;
+        if (time == immediately) return work.connections.push_back(c);
+        c.due = core.clock.now() + time;
+        list.push_back(c);
+    }
+
+    /// The farewell is the last that is sent; false when there is none.
+    bool say_farewell(Connection& c, Lock& lock, Work<T>& work) noexcept {
+        Unlocked unlocked(lock);
+        try {
+            const ForceDisconnectEvent<T> event{c.handle, c.farewell_room ? &c.farewell_room->id : nullptr,
+                                                c.reason.view()};
+            const std::string text = core.events.force_disconnect(event);
+            return !text.empty() && courier_.deliver(c, nullptr, Courier<T>::control_frame(c, text), 0, true, work);
+        } catch (...) {
+            return false;
+        }
+    }
+
+    template <class Action>
+    static void quietly(Action&& action) noexcept {
+        try {
+            action();
+        } catch (...) {
+        }
+    }
+
+    bool send_one(Connection& c, const Frame& payload, MessageClass message_class,
+                  std::array<std::optional<Frame>, max_encodings>& frames, Work<T>& work) noexcept {
+        try {
+            auto& frame = frames[c.encoding];
+            if (!frame) frame = T::access::encode(Message{message_class, {}, payload}, c.encoding);
+            return courier_.deliver(c, nullptr, *frame, 0, message_class == MessageClass::control, work);
+        } catch (...) {
+            return false;
+        }
+    }
+
+    void expire_rooms(time_point now, Work<T>& work) noexcept {
+        while (RoomRecord<T>* room = core.timers.due_room(now)) {
+            const bool idled = room->options.idle.count() > 0 && room->idle_since + room->options.idle <= now;
+            if (room->options.ends_at && *room->options.ends_at <= now) {
+                core.close_room(*room, KeptReason({CloseCode::room_closed, "the room has ended"}), work);
+            } else if (idled && !room->active) {
+                core.close_room(*room, KeptReason({CloseCode::room_closed, "the room was idle"}), work);
+            } else if (idled) {
+                room->active = false;
+                room->idle_since = now;
+                core.timers.update(*room);
+            } else if (room->scheduled) {
+                // Somebody speaks into the empty room: it lingers anew.
+                core.timers.stop_lingering(*room);
+                core.timers.linger(*room, now + room->options.linger);
+            } else {
+                core.unindex(*room, work);
+            }
+        }
+    }
+
+    void remove_batch(time_point now, Work<T>& work) noexcept {
+        if (!shutdown_ || now < shutdown_->next) return;
+        shutdown_->next = now + shutdown_->every;
+        for (std::size_t left = shutdown_->batch; left > 0 && core.directory.counts().connections > 0; ++sweep_) {
+            Connection* c = core.directory.any_connection(&sweep_);
+            if (c->step != Step::open) continue;
+            core.directory.remove(*c, shutdown_->reason, nullptr, LeaveCause::removed, work);
+            --left;
+        }
+    }
+
+    [[nodiscard]] time_point next_deadline() const noexcept {
+        const time_point next = core.timers.next();
+        return shutdown_ && core.directory.counts().connections > 0 ? std::min(next, shutdown_->next) : next;
+    }
+
+    /// Asks for an earlier `poll` where one has become due.
+    bool wake(Lock& lock) noexcept {
+        if (polling_) return false;  // its answer tells
+        const time_point next = next_deadline();
+        if (next >= promised_) return false;
+        promised_ = next;
+        if (!core.options.wake) return false;
+        Unlocked unlocked(lock);
+        core.options.wake(next);
+        return true;
+    }
+
+    /// Lets go of everything, in silence.
+    void tear_down() noexcept {
+        Work<T> work;
+        Lock lock(core.mutex);
+        shut_down({}, 1, {});
+        for (std::size_t from = 0; Connection* c = core.directory.any_connection(&from);)
+            core.directory.forget(*c, LeaveCause::disconnected, work);
+        if constexpr (is_observed<T>)
+            while (auto* event = core.directory.events().pop_front()) core.directory.release(*event, work);
+        while (RoomRecord<T>* room = core.directory.all_rooms().front()) strand_.tear_down(*room, work);
+        Unlocked unlocked(lock);
+        work.trash.empty_out();
+    }
+
+    Courier<T> courier_{core};
+    Strand<T> strand_{core, courier_};
+
+    // Guarded by the lock.
+    bool polling_ = false;
+    bool telling_ = false;
+    time_point promised_ = time_point::max();
+    std::optional<Shutdown> shutdown_;
+    std::size_t sweep_ = 0;
+};
+
+}  // namespace roomcast::detail

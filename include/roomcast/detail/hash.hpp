@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <string_view>
+#include <type_traits>
+
+namespace roomcast::detail {
+
+/// The keyed hash of ids, so that a peer who chooses its ids cannot choose
+/// where they fall: SipHash-1-3 for text (Aumasson and Bernstein, 2012, with
+/// the round counts that Rust's and Python's maps use), a keyed multiply-fold
+/// for numbers.
+class SeededHash {
+public:
+    SeededHash() {
+        std::random_device device;
+        const auto word = [&] { return (std::uint64_t{device()} << 32) | device(); };
+        k0_ = word();
+        k1_ = word() | 1;
+    }
+
+    [[nodiscard]] std::size_t operator()(std::string_view text) const noexcept {
+        std::uint64_t v0 = k0_ ^ 0x736f6d6570736575, v1 = k1_ ^ 0x646f72616e646f6d;
+        std::uint64_t v2 = k0_ ^ 0x6c7967656e657261, v3 = k1_ ^ 0x7465646279746573;
+        const auto round = [&] {
+            v0 += v1, v1 = std::rotl(v1, 13) ^ v0, v0 = std::rotl(v0, 32);
+            v2 += v3, v3 = std::rotl(v3, 16) ^ v2;
+            v0 += v3, v3 = std::rotl(v3, 21) ^ v0;
+            v2 += v1, v1 = std::rotl(v1, 17) ^ v2, v2 = std::rotl(v2, 32);
+        };
+        const auto absorb = [&](std::uint64_t word) {
+            v3 ^= word;
+            round();
+            v0 ^= word;
+        };
+        const char* at = text.data();
+        std::size_t left = text.size();
+        for (; left >= 8; at += 8, left -= 8) {
+            std::uint64_t word;
+            std::memcpy(&word, at, 8);
+            absorb(word);
+        }
+        std::uint64_t last = static_cast<std::uint64_t>(text.size()) << 56;
+        for (std::size_t i = 0; i < left; ++i)
+            last |= std::uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
+        absorb(last);
+        v2 ^= 0xff;
+        round(), round(), round();
+        return static_cast<std::size_t>(v0 ^ v1 ^ v2 ^ v3);
+    }
+
+    template <class Number>
+        requires(std::is_integral_v<Number> || std::is_enum_v<Number>)
+    [[nodiscard]] std::size_t operator()(Number number) const noexcept {
+        return mix(static_cast<std::uint64_t>(number));
+    }
+
+    /// Spreads a hash made elsewhere, such as a pointer's.
+    [[nodiscard]] std::size_t mix(std::uint64_t value) const noexcept {
+        value ^= k0_;
+        value *= 0x9e3779b97f4a7c15;
+        value ^= value >> 32;
+        value *= k1_;
+        return static_cast<std::size_t>(value ^ (value >> 29));
+    }
+
+    /// A number that differs from registry to registry.
+    [[nodiscard]] std::uint64_t salt() const noexcept { return k0_ ^ std::rotl(k1_, 21); }
+
+private:
+    std::uint64_t k0_, k1_;
+};
+
+}  // namespace roomcast::detail

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+namespace roomcast::detail {
+
+/// A node's place in one list; the tag tells a record's places apart.
+template <class Tag>
+class Link {
+public:
+    Link() noexcept = default;
+    Link(const Link&) = delete;
+    Link& operator=(const Link&) = delete;
+
+    [[nodiscard]] bool linked() const noexcept { return next_ != this; }
+
+    void unlink() noexcept {
+        previous_->next_ = next_;
+        next_->previous_ = previous_;
+        next_ = previous_ = this;
+    }
+
+private:
+    template <class, class>
+    friend class List;
+
+    void link_before(Link& place) noexcept {
+        previous_ = place.previous_;
+        next_ = &place;
+        previous_->next_ = this;
+        place.previous_ = this;
+    }
+
+    Link* next_ = this;
+    Link* previous_ = this;
+};
+
+/// A doubly linked list through its nodes: nothing allocates, nothing fails,
+/// a node leaves without its list. The list does not own its nodes.
+template <class T, class Tag>
+class List {
+public:
+    List() noexcept = default;
+
+    [[nodiscard]] bool empty() const noexcept { return !root_.linked(); }
+    [[nodiscard]] T* front() const noexcept { return to_node(root_.next_); }
+    [[nodiscard]] T* back() const noexcept { return to_node(root_.previous_); }
+    [[nodiscard]] T* next(const T& node) const noexcept {
+        return to_node(static_cast<const Link<Tag>&>(node).next_);
+    }
+    [[nodiscard]] T* previous(const T& node) const noexcept {
+        return to_node(static_cast<const Link<Tag>&>(node).previous_);
+    }
+
+    void push_back(T& node) noexcept { static_cast<Link<Tag>&>(node).link_before(root_); }
+    void push_front(T& node) noexcept { static_cast<Link<Tag>&>(node).link_before(*root_.next_); }
+
+    static void unlink(T& node) noexcept { static_cast<Link<Tag>&>(node).unlink(); }
+    static bool linked(const T& node) noexcept { return static_cast<const Link<Tag>&>(node).linked(); }
+
+    T* pop_front() noexcept {
+        T* node = front();
+        if (node) unlink(*node);
+        return node;
+    }
+
+    /// All of `other` goes to the end of this list. O(1).
+    void take(List& other) noexcept {
+        if (other.empty()) return;
+        Link<Tag>* first = other.root_.next_;
+        Link<Tag>* last = other.root_.previous_;
+        other.root_.next_ = other.root_.previous_ = &other.root_;
+        first->previous_ = root_.previous_;
+        last->next_ = &root_;
+        root_.previous_->next_ = first;
+        root_.previous_ = last;
+    }
+
+private:
+    T* to_node(Link<Tag>* link) const noexcept {
+        return link == &root_ ? nullptr : static_cast<T*>(link);
+    }
+
+    Link<Tag> root_;
+};
+
+}  // namespace roomcast::detail

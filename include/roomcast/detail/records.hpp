@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "roomcast/close_code.hpp"
+#include "roomcast/connection.hpp"
+#include "roomcast/detail/deadline_heap.hpp"
+#include "roomcast/detail/list.hpp"
+#include "roomcast/detail/slots.hpp"
+#include "roomcast/frame.hpp"
+#include "roomcast/message.hpp"
+#include "roomcast/observer.hpp"
+#include "roomcast/options.hpp"
+#include "roomcast/traits.hpp"
+
+/// The records of a registry. They are stable in memory, found through flat
+/// indexes, and freed by counted references. All of it is guarded by the
+/// registry's lock, but for what says otherwise.
+namespace roomcast::detail {
+
+template <class T>
+struct User;
+template <class T>
+struct ConnectionRecord;
+template <class T>
+struct RoomRecord;
+template <class T>
+struct Membership;
+template <class T>
+struct Member;
+template <class T>
+struct Outbox;
+template <class T>
+struct MessageItem;
+
+template <class T>
+inline constexpr bool is_observed = !std::is_same_v<typename T::observer, NullObserver>;
+
+/// A CloseReason that is kept: its text is shared by all whom it meets.
+struct KeptReason {
+    Frame text{};
+    CloseCode code = CloseCode::normal;
+    std::uint32_t retry_after_ms = 0;
+
+    KeptReason() noexcept = default;
+    /// Without memory for the text the reason goes without text: removing
+    /// cannot fail.
+    explicit KeptReason(const CloseReason& reason) noexcept
+        : code(reason.code), retry_after_ms(static_cast<std::uint32_t>(reason.retry_after.count())) {
+        try {
+            text = Frame(reason.text);
+        } catch (const std::bad_alloc&) {
+        }
+    }
+    [[nodiscard]] CloseReason view() const noexcept {
+        return {code, text.view(), std::chrono::milliseconds(retry_after_ms)};
+    }
+};
+
+struct EventTag;
+struct UserTag;
+struct DeviceTag;
+struct ConnectionTag;
+struct MemberTag;
+struct QueueTag;
+struct ReadyTag;
+struct RoomTag;
+struct LingerTag;
+struct FlushTag;
+
+/// What an observer will be told; it lies in the record that it is about, so
+/// that telling of a removal needs no memory.
+template <class T>
+struct EventRecord : Link<EventTag> {
+    EventKind kind{};
+    LeaveCause cause{};
+    CloseCode code = CloseCode::normal;
+    bool user_changed = false;
+    std::size_t moved = 0;
+    Membership<T>* membership = nullptr;  // kept alive until told
+    RoomRecord<T>* room = nullptr;        // the same
+    RoomRecord<T>* from = nullptr;        // the same
+    MessageItem<T>* message = nullptr;    // freed when told
+};
+
+template <class T>
+using EventSlot = std::conditional_t<is_observed<T>, EventRecord<T>, None>;
+
+/// An account with at least one connection.
+template <class T>
+struct User {
+    typename T::user_id id;
+    std::size_t hash;
+    List<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
+    List<Member<T>, UserTag> members;              // its rooms
+    std::size_t device_count = 0;
+    std::size_t references = 0;                    // connections that name it
+
+    User(typename T::user_view name, std::size_t h) : id(name), hash(h) {}
+};
+
+/// A user in a room.
+template <class T>
+struct Member : Link<UserTag> {
+    User<T>* user;
+    RoomRecord<T>* room;
+    List<Membership<T>, MemberTag> devices;
+    std::size_t device_count = 0;
+    bool moved_on = false;  // the user has migrated; what is left here goes
+    // Replaced, never changed: readers hold it without the lock.
+    std::shared_ptr<const typename T::member_info> info;
+
+    Member(User<T>& u, RoomRecord<T>& r) noexcept : user(&u), room(&r) {}
+};
+
+/// What a connection hears when its membership has ended.
+enum class Farewell : std::uint8_t { none, left, removed };
+
+/// One connection in one room.
+template <class T>
+struct Membership : Link<ConnectionTag>, Link<MemberTag> {
+    using Slot = typename Slots<ConnectionRecord<T>, Membership<T>>::Slot;
+
+    ConnectionRecord<T>* connection = nullptr;
+    RoomRecord<T>* room = nullptr;
+    Member<T>* member = nullptr;
+    Slot* slot = nullptr;
+    // Read by the drainer without the lock; a change may meet a message that
+    // is under way or not, so relaxed suffices.
+    std::atomic<std::uint64_t> tags{0};
+    std::uint32_t references = 1;  // the room's own, until its slot is given up
+    bool dead = false;
+    Farewell farewell = Farewell::none;
+    KeptReason reason{};           // for Farewell::removed
+    [[no_unique_address]] typename T::context context{};  // that of `leave`
+    [[no_unique_address]] EventSlot<T> entered{};
+    [[no_unique_address]] EventSlot<T> gone{};
+};
+
+/// What a removed connection is waiting for.
+enum class Step : std::uint8_t {
+    open,       ///< nothing: it was not removed
+    farewell,   ///< its last membership to be reaped, then the farewell
+    close,      ///< its grace period to end, then `close`
+    terminate,  ///< its close timeout to end, then `terminate`
+    gone,       ///< nothing any more: the transport is gone
+};
+
+template <class T>
+struct ConnectionRecord : Link<DeviceTag> {
+    // Read by every send, so first and together.
+    typename T::connection_type handle;
+    // True while an outbox exists. Acquire and release: who finds it false
+    // after the outbox was emptied sends behind what was in it.
+    std::atomic<bool> congested{false};
+    const std::uint8_t encoding;
+    Step step = Step::open;
+    std::uint32_t references = 1;  // the index's own
+    // Memberships not reaped yet and direct sends under way: the farewell
+    // waits until none is left.
+    std::uint32_t pending = 0;
+    std::uint32_t room_count = 0;
+    std::size_t hash;
+    User<T>* user = nullptr;
+    List<Membership<T>, ConnectionTag> memberships;
+    std::unique_ptr<Outbox<T>> outbox;
+    KeptReason reason{};                       // once removed
+    RoomRecord<T>* farewell_room = nullptr;    // kept alive
+    typename T::time_point due{};              // of the next step
+
+    ConnectionRecord(typename T::connection_type&& h, int wanted_encoding, std::size_t handle_hash) noexcept
+        : handle(std::move(h)), encoding(static_cast<std::uint8_t>(wanted_encoding)), hash(handle_hash) {}
+};
+
+/// Something that waits for its turn in a room.
+template <class T>
+struct Item : Link<QueueTag> {
+    enum class Kind : std::uint8_t { join, message };
+    const Kind kind;
+    [[no_unique_address]] typename T::context context{};
+
+protected:
+    explicit Item(Kind k) noexcept : kind(k) {}
+};
+
+/// A join that is to be told: from here on the room's messages follow.
+template <class T>
+struct JoinItem : Item<T> {
+    Membership<T>* membership = nullptr;   // kept alive
+    RoomRecord<T>* from = nullptr;         // kept alive
+    std::optional<Position> since{};
+    std::size_t history = 0;
+    bool follower = false;
+
+    JoinItem() noexcept : Item<T>(Item<T>::Kind::join) {}
+};
+
+template <class T>
+struct MessageItem : Item<T> {
+    Frame payload;
+    Frame own;                                   // instead, for the origin
+    ConnectionRecord<T>* origin = nullptr;       // kept alive
+    ConnectionRecord<T>* except = nullptr;       // kept alive
+    std::uint64_t require = 0;
+    std::uint64_t exclude = 0;
+    std::uint64_t seq = 0;                       // 0: not numbered, or not yet
+    bool numbered = true;
+    std::array<Frame, max_encodings> frames{};   // while it is under way
+    Frame own_frame{};
+    [[no_unique_address]] EventSlot<T> dropped{};
+
+    explicit MessageItem(Frame p) noexcept : Item<T>(Item<T>::Kind::message), payload(std::move(p)) {}
+};
+
+template <class T>
+void delete_item(Item<T>* item) noexcept {
+    if (item->kind == Item<T>::Kind::join) delete static_cast<JoinItem<T>*>(item);
+    else delete static_cast<MessageItem<T>*>(item);
+}
+
+template <class T>
+struct RoomRecord : Deadline<typename T::time_point>, Link<ReadyTag>, Link<RoomTag>, Link<LingerTag> {
+    using Options = BasicRoomOptions<typename T::time_point>;
+    using Places = Slots<ConnectionRecord<T>, Membership<T>>;
+
+    typename T::room_id id;
+    std::size_t hash;
+    Options options;
+    std::optional<typename T::user_id> creator{};
+    std::uint64_t epoch;
+    std::size_t references = 0;
+
+    Places places;
+    std::size_t user_count = 0;
+    std::size_t connection_count = 0;
+    std::array<std::uint32_t, max_encodings> encodings{};  // connections that want each
+
+    List<Item<T>, QueueTag> queue;
+    std::size_t queued_messages = 0;
+    List<Membership<T>, ConnectionTag> dead;   // to be reaped
+    List<Membership<T>, ConnectionTag> holes;  // reaped; their slots go when no message is under way
+
+    // Somebody works in the room, or has it in hand to do so, or it is parked.
+    bool scheduled = false;
+    bool indexed = false;
+    bool entered = false;          // somebody has been in it
+    bool active = false;           // since the idle time was last looked at
+    // Ended: all memberships count as removed; the drainer takes them apart.
+    // Relaxed reads outside the lock: a stale one costs the one send that
+    // had been chosen.
+    std::atomic<bool> closed{false};
+    std::atomic<bool> has_dead{false};  // the drainer's hint that `dead` is not empty
+    KeptReason close_reason{};
+    typename T::time_point idle_since{};
+    std::optional<typename T::time_point> linger_until{};
+
+    // Touched only by whoever works in the room, without the lock.
+    MessageItem<T>* current = nullptr;
+    typename Places::Cursor cursor{};
+    List<Item<T>, QueueTag> history;
+    std::size_t history_count = 0;
+    std::size_t history_bytes = 0;
+    std::atomic<std::uint64_t> seq{0};  // written there, read by anyone
+
+    [[no_unique_address]] EventSlot<T> opened{};
+    [[no_unique_address]] EventSlot<T> ended{};
+
+    RoomRecord(typename T::room_view name, std::size_t h, const Options& o, std::uint64_t e)
+        : id(name), hash(h), options(o), epoch(e) {}
+};
+
+}  // namespace roomcast::detail

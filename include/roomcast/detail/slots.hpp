@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace roomcast::detail {
+
+/// The places of a room's memberships, in segments that never move, so that
+/// one thread walks them without the lock while others append past the end.
+///
+/// `connection` is what a broadcast reads: null until the room has told the
+/// join, and again from the removal on. Everything else is guarded by the
+/// lock; slots that exist are rearranged only by whoever works in the room.
+template <class Connection, class Membership>
+class Slots {
+public:
+    struct Slot {
+        std::atomic<Connection*> connection{nullptr};
+        Membership* membership = nullptr;
+    };
+
+private:
+    struct Segment {
+        Segment* next = nullptr;
+        Segment* previous = nullptr;
+        std::size_t capacity;
+        Slot* slots() noexcept { return reinterpret_cast<Slot*>(this + 1); }
+    };
+
+public:
+    /// A walk over the slots that existed when it began.
+    class Cursor {
+    public:
+        [[nodiscard]] bool done() const noexcept { return remaining_ == 0; }
+        [[nodiscard]] std::size_t remaining() const noexcept { return remaining_; }
+
+        /// The slots from here to the end of the segment, of the walk, or of
+        /// `most`, whichever comes first; never none before `done`.
+        [[nodiscard]] std::size_t run(std::size_t most) const noexcept {
+            return std::min({most, remaining_, static_cast<std::size_t>(end_ - at_)});
+        }
+        [[nodiscard]] Slot* at() const noexcept { return at_; }
+        /// One past the segment's last slot: what lies between is readable.
+        [[nodiscard]] Slot* readable_end() const noexcept { return end_; }
+
+        void advance(std::size_t count) noexcept {
+            at_ += count;
+            remaining_ -= count;
+            if (at_ == end_ && remaining_ != 0) enter(segment_->next);
+        }
+        void finish() noexcept { remaining_ = 0; }
+
+    private:
+        friend class Slots;
+        void enter(Segment* segment) noexcept {
+            segment_ = segment;
+            at_ = segment->slots();
+            end_ = at_ + segment->capacity;
+        }
+
+        Segment* segment_ = nullptr;
+        Slot* at_ = nullptr;
+        Slot* end_ = nullptr;
+        std::size_t remaining_ = 0;
+    };
+
+    Slots() noexcept = default;
+    Slots(const Slots&) = delete;
+    Slots& operator=(const Slots&) = delete;
+    ~Slots() { release(first_); }
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+    /// Room for `count` more. Throws std::bad_alloc; then nothing changed
+    /// that anyone can see.
+    void reserve(std::size_t count) {
+        std::size_t free = last_ ? last_->capacity - fill_ : 0;
+        for (Segment* s = last_ ? last_->next : first_; s && free < count; s = s->next) free += s->capacity;
+        while (free < count) {
+            Segment* end = last_ ? last_ : first_;
+            while (end && end->next) end = end->next;
+            const std::size_t capacity = end ? std::min(end->capacity * 2, largest) : smallest;
+            Segment* segment = make(capacity);
+            segment->previous = end;
+            (end ? end->next : first_) = segment;
+            free += capacity;
+        }
+    }
+
+    /// After `reserve`.
+    Slot& append(Membership& membership) noexcept {
+        if (!last_) {
+            last_ = first_;
+            fill_ = 0;
+        } else if (fill_ == last_->capacity) {
+            last_ = last_->next;
+            fill_ = 0;
+        }
+        Slot& slot = last_->slots()[fill_++];
+        slot.membership = &membership;
+        ++size_;
+        return slot;
+    }
+
+    /// The last slot; not to be called when empty.
+    [[nodiscard]] Slot& back() noexcept { return last_->slots()[fill_ - 1]; }
+
+    void pop_back() noexcept {
+        Slot& slot = back();
+        slot.connection.store(nullptr, std::memory_order_relaxed);
+        slot.membership = nullptr;
+        --size_;
+        if (--fill_ != 0) return;
+        // One spare segment stays, so that a room at a border does not thrash.
+        release(std::exchange(last_->next, nullptr));
+        if (last_->previous) {
+            last_ = last_->previous;
+            fill_ = last_->capacity;
+        } else {
+            release(std::exchange(first_, nullptr));
+            last_ = nullptr;
+        }
+    }
+
+    [[nodiscard]] Cursor walk() const noexcept {
+        Cursor cursor;
+        cursor.remaining_ = size_;
+        if (size_ != 0) cursor.enter(first_);
+        return cursor;
+    }
+
+    /// `visit(slot)` for the slots below `position`, downwards, until it
+    /// answers false; returns the position reached. O(visited + segments).
+    template <class Visit>
+    std::size_t walk_down(std::size_t position, Visit&& visit) const {
+        if (size_ == 0) return 0;
+        position = std::min(position, size_);
+        Segment* segment = last_;
+        std::size_t begin = size_ - fill_;
+        while (position > 0) {
+            while (position <= begin) {
+                segment = segment->previous;
+                begin -= segment->capacity;
+            }
+            --position;
+            if (!visit(segment->slots()[position - begin])) break;
+        }
+        return position;
+    }
+
+private:
+    static constexpr std::size_t smallest = 4;
+    static constexpr std::size_t largest = 1024;
+
+    static Segment* make(std::size_t capacity) {
+        void* memory = ::operator new(sizeof(Segment) + capacity * sizeof(Slot));
+        auto* segment = ::new (memory) Segment{.capacity = capacity};
+        std::uninitialized_default_construct_n(segment->slots(), capacity);
+        return segment;
+    }
+
+    static void release(Segment* segment) noexcept {
+        while (segment) {
+            Segment* next = segment->next;
+            ::operator delete(segment);
+            segment = next;
+        }
+    }
+
+    Segment* first_ = nullptr;
+    Segment* last_ = nullptr;   // the one that holds the last slot
+    std::size_t fill_ = 0;      // slots in use in it
+    std::size_t size_ = 0;
+};
+
+}  // namespace roomcast::detail

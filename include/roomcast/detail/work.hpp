@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "roomcast/detail/outbox.hpp"
+#include "roomcast/detail/records.hpp"
+
+namespace roomcast::detail {
+
+/// Records whose last reference is gone. They hold things of the host
+/// (handles, infos, contexts), so they are freed without the lock.
+template <class T>
+struct Trash {
+    List<ConnectionRecord<T>, DeviceTag> connections;
+    List<Membership<T>, ConnectionTag> memberships;
+    List<Member<T>, UserTag> members;
+    List<Item<T>, QueueTag> items;
+    List<Outbox<T>, FlushTag> outboxes;
+
+    [[nodiscard]] bool empty() const noexcept {
+        return connections.empty() && memberships.empty() && members.empty() && items.empty() && outboxes.empty();
+    }
+    void take(Trash& other) noexcept {
+        connections.take(other.connections);
+        memberships.take(other.memberships);
+        members.take(other.members);
+        items.take(other.items);
+        outboxes.take(other.outboxes);
+    }
+    /// Without the lock.
+    void empty_out() noexcept {
+        while (auto* outbox = outboxes.pop_front()) delete outbox;
+        while (auto* item = items.pop_front()) delete_item(item);
+        while (auto* membership = memberships.pop_front()) delete membership;
+        while (auto* member = members.pop_front()) delete member;
+        while (auto* connection = connections.pop_front()) delete connection;
+    }
+};
+
+/// What one public operation leaves to be done after its bookkeeping. It
+/// belongs to one thread; records are linked in and out under the lock.
+template <class T>
+struct Work {
+    List<RoomRecord<T>, ReadyTag> rooms;                // to give a turn
+    List<ConnectionRecord<T>, DeviceTag> connections;   // whose next step is due
+    List<Outbox<T>, FlushTag> flushes;                  // to be emptied
+    Trash<T> trash;
+
+    void schedule(RoomRecord<T>& room) noexcept {
+        if (room.scheduled) return;
+        room.scheduled = true;
+        ++room.references;
+        rooms.push_back(room);
+    }
+};
+
+}  // namespace roomcast::detail
