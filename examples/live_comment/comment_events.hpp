@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <chrono>
+#include <random>
+#include <string>
+#include <utility>
+
+#include <roomcast/events.hpp>
+#include <roomcast/json_events.hpp>
+#include <roomcast/json_text.hpp>
+
+#include "chat_session.hpp"
+#include "messages.hpp"
+
+namespace live_comment {
+
+/// What a request leaves to be found when the room answers it.
+struct RequestContext {
+    std::string id{};       ///< the client's; empty: none
+    std::string name{};     ///< join: what others will see
+    std::string key{};      ///< join: to the user's names, for their first holder
+    bool first = false;     ///< join: the first that this connection has accepted
+    std::string comment{};  ///< comment with an id: its key in Repeats
+};
+
+/// Writes the control events of rooms in the words of the protocol.
+///
+/// `Host` answers, to any thread: `server_text()` (what `joined.server` holds,
+/// as JSON), `role(room's creator or null, user)`, and hears
+/// `numbered(context, room, seq)` when a comment with an id has its number.
+template <class Host>
+class CommentEvents : public roomcast::JsonEvents {
+public:
+    explicit CommentEvents(Host* host = nullptr) noexcept : host_(host) {}
+
+    template <class T>
+    std::string joined(const roomcast::JoinedEvent<T>& e) const {
+        const ChatSession& chat = e.connection->chat();
+        std::string name = e.context ? e.context->name : chat.name();
+        if (name.empty()) name = e.user;
+        std::string history = "[";
+        for (const auto& entry : e.history) {
+            if (history.size() > 1) history += ',';
+            history += with_seq(entry.payload, entry.seq);
+        }
+        history += ']';
+        roomcast::JsonText online, state, json;
+        online("users", e.counts.users)("connections", e.counts.connections);
+        state("slow_mode", 0)("mute_all", false)("unique", false)("locked", false)("likes", 0);
+
+        json("event", "joined")("room", e.room)("user", e.user)("name", name);
+        json("role", host_->role(e.creator, e.user))("connection", connection_text(chat.id()));
+        if (e.context && !e.context->key.empty()) json("key", e.context->key);
+        if (e.from) json("from", *e.from);
+        json("epoch", roomcast::epoch_text(e.position.epoch))("seq", e.position.seq);
+        json.raw("online", std::move(online).str());
+        json("was_recovering", e.was_recovering)("recovered", e.recovered);
+        json.raw("history", history).raw("state", std::move(state).str());
+        if (e.context && e.context->first) json.raw("server", host_->server_text());
+        if (e.context) json("of", "join");
+        if (e.context && !e.context->id.empty()) json("id", e.context->id);
+        return std::move(json).str();
+    }
+
+    template <class T>
+    std::string left(const roomcast::LeftEvent<T>& e) const {
+        return left_message(e.context.id, e.room);
+    }
+
+    template <class T>
+    std::string published(const roomcast::PublishedEvent<T>& e) const {
+        if (e.context.id.empty()) return {};
+        host_->numbered(e.context, e.room, e.position.seq);
+        return ok_message("comment", e.context.id, e.room, e.position.seq);
+    }
+
+    /// Names the room that was asked for, where the service said so. When all
+    /// are sent away at once, each is told a time of its own, so that they do
+    /// not all come back at once.
+    template <class T>
+    std::string force_disconnect(roomcast::ForceDisconnectEvent<T> e) const {
+        const std::string asked = e.connection->chat().asked_room(e.reason.code);
+        if (!asked.empty()) e.room = &asked;
+        if (e.reason.code == roomcast::CloseCode::restarting && e.reason.retry_after.count() > 0) {
+            thread_local std::minstd_rand random{std::random_device{}()};
+            const auto most = e.reason.retry_after.count();
+            std::uniform_int_distribution<std::chrono::milliseconds::rep> spread((most + 1) / 2, most);
+            e.reason.retry_after = std::chrono::milliseconds(spread(random));
+        }
+        return JsonEvents::force_disconnect(e);
+    }
+
+private:
+    Host* host_;
+};
+
+}  // namespace live_comment

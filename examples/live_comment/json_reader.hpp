@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace live_comment {
+
+/// A frame's object, read strictly.
+struct JsonObject {
+    nlohmann::json fields;
+    /// The fields of the outermost object that hold a string with a lone
+    /// surrogate; empty for one whose name does.
+    std::vector<std::string> lone_surrogates;
+
+    [[nodiscard]] bool has_lone_surrogate(std::string_view field) const {
+        return std::find(lone_surrogates.begin(), lone_surrogates.end(), field) != lone_surrogates.end();
+    }
+};
+
+/// The outermost object is depth 1.
+inline constexpr int max_json_depth = 8;
+
+namespace detail {
+
+/// What has to be known, or put right, before the parser sees the text: it
+/// would dive into any depth, refuse the whole text for a lone surrogate, and
+/// for a number that no double holds.
+class JsonScan {
+public:
+    explicit JsonScan(std::string_view text) : text_(text) {
+        int depth = 0;
+        for (at_ = 0; at_ < text_.size() && !too_deep_;) {
+            const char c = text_[at_];
+            if (c == '"') {
+                string();
+            } else if (c == '-' || (c >= '0' && c <= '9')) {
+                number();
+            } else {
+                if (c == '{' || c == '[') too_deep_ = ++depth > max_json_depth;
+                else if (c == '}' || c == ']') --depth;
+                ++at_;
+            }
+        }
+    }
+
+    [[nodiscard]] bool too_deep() const noexcept { return too_deep_; }
+    /// The text with each lone surrogate replaced by a private character, and
+    /// each number that cannot be one of the protocol's by 0.5.
+    [[nodiscard]] const std::string& text() const noexcept { return text_; }
+    /// Whether the n-th string of the text (from 0, names included) holds one.
+    [[nodiscard]] bool is_lone(std::size_t n) const noexcept {
+        return std::binary_search(lone_.begin(), lone_.end(), n);
+    }
+
+private:
+    void string() {
+        const std::size_t number = strings_++;
+        for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
+            if (text_[at_] != '\\') continue;
+            const auto unit = escaped_unit(at_);
+            if (!unit || *unit < 0xD800 || *unit > 0xDFFF) {
+                ++at_;  // whatever is escaped, it ends no string
+                continue;
+            }
+            const auto next = escaped_unit(at_ + 6);
+            if (*unit < 0xDC00 && next && *next >= 0xDC00 && *next <= 0xDFFF) {
+                at_ += 11;
+                continue;
+            }
+            text_[at_ + 2] = 'e';  // U+D800 to U+DFFF become U+E000 to U+E7FF
+            text_[at_ + 3] = static_cast<char>('0' + ((*unit >> 8) & 7));
+            if (lone_.empty() || lone_.back() != number) lone_.push_back(number);
+            at_ += 5;
+        }
+        ++at_;
+    }
+
+    [[nodiscard]] std::optional<unsigned> escaped_unit(std::size_t at) const noexcept {
+        if (at + 6 > text_.size() || text_[at] != '\\' || text_[at + 1] != 'u') return std::nullopt;
+        unsigned unit = 0;
+        for (std::size_t i = at + 2; i < at + 6; ++i) {
+            const char c = text_[i];
+            unit *= 16;
+            if (c >= '0' && c <= '9') unit += static_cast<unsigned>(c - '0');
+            else if (c >= 'a' && c <= 'f') unit += static_cast<unsigned>(c - 'a' + 10);
+            else if (c >= 'A' && c <= 'F') unit += static_cast<unsigned>(c - 'A' + 10);
+            else return std::nullopt;
+        }
+        return unit;
+    }
+
+    void number() {
+        const auto digits = [&] {
+            const std::size_t from = at_;
+            while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
+            return at_ - from;
+        };
+        const auto skip = [&](std::string_view any) {
+            if (at_ == text_.size() || any.find(text_[at_]) == std::string_view::npos) return false;
+            ++at_;
+            return true;
+        };
+        const std::size_t from = at_;
+        skip("-");
+        const bool zero = at_ < text_.size() && text_[at_] == '0';
+        const std::size_t whole = digits();
+        bool valid = whole != 0 && !(zero && whole > 1), integer = true;
+        if (skip(".")) {
+            integer = false;
+            valid = digits() != 0 && valid;
+        }
+        if (skip("eE")) {
+            integer = false;
+            skip("+-");
+            valid = digits() != 0 && valid;
+        }
+        if (!valid || (integer && whole <= 18)) return;
+        text_.replace(from, at_ - from, at_ - from, ' ');
+        text_.replace(from, 3, "0.5");
+    }
+
+    std::string text_;
+    std::size_t at_ = 0;
+    std::size_t strings_ = 0;
+    std::vector<std::size_t> lone_;
+    bool too_deep_ = false;
+};
+
+/// Builds the object; stops at a name that stands twice in one object.
+class JsonBuilder {
+public:
+    using json = nlohmann::json;
+
+    explicit JsonBuilder(const JsonScan& scan) : scan_(scan) {}
+
+    bool null() { return put(nullptr); }
+    bool boolean(bool value) { return put(value); }
+    bool number_integer(json::number_integer_t value) { return put(value); }
+    bool number_unsigned(json::number_unsigned_t value) { return put(value); }
+    bool number_float(json::number_float_t value, const std::string&) { return put(value); }
+    bool string(std::string& value) {
+        note_string();
+        return put(std::move(value));
+    }
+    bool binary(json::binary_t&) { return false; }
+    bool start_object(std::size_t) { return open(json::object()); }
+    bool start_array(std::size_t) { return open(json::array()); }
+    bool end_object() { return close(); }
+    bool end_array() { return close(); }
+    bool key(std::string& name) {
+        if (open_.back()->contains(name)) return false;
+        const bool outermost = open_.size() == 1;
+        if (outermost) field_.clear();
+        note_string();
+        if (outermost) field_ = name;
+        name_ = std::move(name);
+        return true;
+    }
+    bool parse_error(std::size_t, const std::string&, const json::exception&) { return false; }
+
+    [[nodiscard]] JsonObject take() { return {std::move(root_), std::move(lone_)}; }
+
+private:
+    template <class Value>
+    bool put(Value&& value) {
+        place(json(std::forward<Value>(value)));
+        return true;
+    }
+    bool open(json&& container) {
+        open_.push_back(place(std::move(container)));
+        return true;
+    }
+    bool close() {
+        open_.pop_back();
+        return true;
+    }
+    json* place(json&& value) {
+        if (open_.empty()) return &(root_ = std::move(value));
+        json& parent = *open_.back();
+        if (parent.is_object()) return &(parent[name_] = std::move(value));
+        parent.push_back(std::move(value));
+        return &parent.back();
+    }
+    void note_string() {
+        if (scan_.is_lone(strings_++)) lone_.push_back(field_);
+    }
+
+    const JsonScan& scan_;
+    json root_;
+    std::vector<json*> open_;
+    std::string name_;   ///< of the value that comes next in an object
+    std::string field_;  ///< of the outermost object
+    std::size_t strings_ = 0;
+    std::vector<std::string> lone_;
+};
+
+}  // namespace detail
+
+/// Reads one frame. Nothing when it is not one JSON object, is deeper than
+/// `max_json_depth`, or has a name twice in one object (compared unescaped).
+/// Numbers with a fraction or an exponent, and whole ones of more than 18
+/// digits, are valid but lose their value: the protocol has none of them.
+[[nodiscard]] inline std::optional<JsonObject> read_json(std::string_view text) {
+    // The parser would take a NUL byte for the end of the text.
+    if (text.find('\0') != std::string_view::npos) return std::nullopt;
+    const detail::JsonScan scan(text);
+    if (scan.too_deep()) return std::nullopt;
+    detail::JsonBuilder builder(scan);
+    if (!nlohmann::json::sax_parse(scan.text(), &builder)) return std::nullopt;
+    JsonObject object = builder.take();
+    if (!object.fields.is_object()) return std::nullopt;
+    return object;
+}
+
+}  // namespace live_comment

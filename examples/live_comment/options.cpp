@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <asio/ip/address.hpp>
+#include <roomcast/config.hpp>
+#include <roomcast/json_text.hpp>
+
+#include <map>
+#include <utility>
+
+#include "adapters/socket_session.hpp"
+#include "protocol.hpp"
+
+namespace live_comment {
+
+namespace {
+
+using roomcast::DeviceLimit;
+using roomcast::Membership;
+using roomcast::OtherDevices;
+
+const std::map<std::string, Membership> memberships{
+    {"one_room_per_user", Membership::one_room_per_user},
+    {"one_room_per_connection", Membership::one_room_per_connection},
+    {"many_rooms", Membership::many_rooms}};
+const std::map<std::string, OtherDevices> others_values{{"evict", OtherDevices::evict},
+                                                        {"follow", OtherDevices::follow}};
+const std::map<std::string, DeviceLimit> devices_values{{"newest", DeviceLimit::newest_wins},
+                                                        {"refuse", DeviceLimit::refuse}};
+
+template <class Value>
+std::string name_of(const std::map<std::string, Value>& names, Value value) {
+    for (const auto& [name, known] : names)
+        if (known == value) return name;
+    return {};
+}
+
+}  // namespace
+
+std::optional<ServerOptions> ServerOptions::parse(int argc, const char* const* argv, int& exit_code) {
+    ServerOptions o;
+    std::string guest_host, guest_names, limits = "on";
+    constexpr std::uint32_t day_ms = 24 * 60 * 60 * 1000;
+
+    CLI::App app("Live comments over WebSocket: rooms, presence, history. Open the printed URL in a browser.");
+    app.name("live_comment_server");
+    app.option_defaults()->always_capture_default();
+    app.set_version_flag("--version", ROOMCAST_VERSION);
+    app.add_option("--bind", o.bind, "Address to listen on");
+    app.add_option("--port", o.port, "Port; 0 takes a free one");
+    app.add_option("--workers", o.workers, "Threads; 0 is one for each core")->check(CLI::Range(0, 256));
+    app.add_option("--log-level", o.log_level, "Logs go to standard error")
+        ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "critical", "off"}));
+
+    const auto named = [&](const char* flag, auto& value, const auto& names, const char* text) {
+        app.add_option(flag, value, text)
+            ->transform(CLI::Transformer(names))
+            ->default_str(name_of(names, value))
+            ->option_text([&] {
+                std::string all;
+                for (const auto& [name, known] : names) all += (all.empty() ? "" : "|") + name;
+                return all + " (" + name_of(names, value) + ")";
+            }());
+    };
+    named("--membership", o.membership, memberships, "In how many rooms one can be");
+    named("--others", o.others, others_values, "What becomes of a user's other connections when one moves");
+    named("--devices", o.devices, devices_values, "Who makes way when a user has too many connections");
+    app.add_option("--max-devices", o.max_devices, "Connections of a user; 0: no limit");
+    app.add_option("--grace-ms", o.grace_ms, "From farewell to forced close")->check(CLI::Range(0U, day_ms));
+    app.add_option("--history", o.history, "Comments that a room keeps");
+    app.add_option("--linger-ms", o.linger_ms, "How long an empty room keeps them")->check(CLI::Range(0U, day_ms));
+
+    app.add_option("--max-connections", o.max_connections, "0: what the file descriptors allow");
+    app.add_option("--max-per-address", o.max_per_address, "Connections from one address; 0: no limit");
+    app.add_option("--comment-rate", o.comment_rate, "Comments a second and user; 5 times that at once; 0: no limit")
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--command-rate", o.command_rate, "Other messages, the same; twice that at once; 0: no limit")
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--limits", limits, "off lifts both rates, for benchmarks")->check(CLI::IsMember({"on", "off"}));
+
+    app.add_option("--origin", o.origins, "A further Origin whose pages may connect, like https://example.org");
+    app.add_option("--host", o.hosts, "A further name of this server, without port");
+    app.add_flag("--require-origin", o.require_origin, "Refuse connections without Origin");
+    app.add_option("--trusted-proxy", o.trusted_proxies, "A network (CIDR) whose X-Forwarded-For is believed");
+    const auto* list_rooms =
+        app.add_flag("--list-rooms,!--no-list-rooms", o.list_rooms, "Serve /api/rooms; default: on loopback only");
+    app.add_option("--guest-host", guest_host, "Who is a room's host; default: first, on loopback only")
+        ->check(CLI::IsMember({"first", "none"}));
+    app.add_option("--guest-names", guest_names, "Whether names in use need a key; default: open on loopback only")
+        ->check(CLI::IsMember({"open", "protected"}));
+    app.add_flag("--final", o.final_shutdown, "When stopped, tell clients that it is for good (1001)");
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        exit_code = app.exit(error);
+        return std::nullopt;
+    }
+    const bool loopback = o.on_loopback();
+    if (list_rooms->count() == 0) o.list_rooms = loopback;
+    o.guest_host = guest_host.empty() ? loopback : guest_host == "first";
+    o.guest_names_protected = guest_names.empty() ? !loopback : guest_names == "protected";
+    o.limits = limits == "on";
+    if (!o.limits) o.comment_rate = o.command_rate = 0;
+    return o;
+}
+
+bool ServerOptions::on_loopback() const {
+    asio::error_code error;
+    const auto address = asio::ip::make_address(bind, error);
+    return bind == "localhost" || (!error && address.is_loopback());
+}
+
+std::string ServerOptions::describe() const {
+    using roomcast::JsonText;
+    const auto rate = [](double per_second) {
+        char text[32];
+        std::snprintf(text, sizeof text, "%.6g", per_second);
+        return std::string(text);
+    };
+    JsonText limits_json, json;
+    limits_json("message_bytes", max_message_bytes)("text", max_text_code_points)("devices", max_devices);
+    limits_json("history", history).raw("comment_rate", rate(comment_rate)).raw("command_rate", rate(command_rate));
+    json("protocol", 1)("version", ROOMCAST_VERSION)("auth", "guest");
+    json("membership", name_of(memberships, membership))("others", name_of(others_values, others));
+    json("ping_ms", roomcast::adapters::SessionLimits().ping_after.count())("grace_ms", grace_ms);
+    json.raw("limits", std::move(limits_json).str());
+    return std::move(json).str();
+}
+
+}  // namespace live_comment
