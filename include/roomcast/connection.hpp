@@ -56,39 +56,66 @@ inline constexpr int max_encodings = 4;
 template <class Connection>
 struct connection_traits {
 private:
-    static constexpr decltype(auto) target(const Connection& c) noexcept {
+    static constexpr decltype(auto) behind(const Connection& c) noexcept {
         if constexpr (requires { std::to_address(c); }) return (*std::to_address(c));
         else return (const_cast<Connection&>(c));
     }
 
 public:
-    using session = std::remove_reference_t<decltype(target(std::declval<const Connection&>()))>;
+    /// What is behind the handle. A broadcast reaches it without touching the
+    /// handle; a specialization without `target` and `send_to` pays one more
+    /// cache miss for each recipient.
+    using target = std::remove_reference_t<decltype(behind(std::declval<const Connection&>()))>;
+    static target* target_of(const Connection& c) noexcept { return std::addressof(behind(c)); }
 
-    static SendStatus send(const Connection& c, const Frame& frame) {
-        if constexpr (std::same_as<decltype(target(c).send(frame)), void>) {
-            target(c).send(frame);
+    static SendStatus send_to(target& session, const Frame& frame) {
+        if constexpr (std::same_as<decltype(session.send(frame)), void>) {
+            session.send(frame);
             return SendStatus::accepted;
         } else {
-            return target(c).send(frame);
+            return session.send(frame);
         }
     }
+    static SendStatus send(const Connection& c, const Frame& frame) { return send_to(behind(c), frame); }
     static void close(const Connection& c, CloseCode code, std::string_view reason) {
-        target(c).close(code, reason);
+        behind(c).close(code, reason);
     }
     static void terminate(const Connection& c, CloseCode code, std::string_view reason) {
-        if constexpr (requires { target(c).terminate(); }) target(c).terminate();
-        else target(c).close(code, reason);
+        if constexpr (requires { behind(c).terminate(); }) behind(c).terminate();
+        else behind(c).close(code, reason);
     }
     static Frame encode(const Message& message, int encoding) {
-        if constexpr (requires { session::encode(message, encoding); })
-            return session::encode(message, encoding);
+        if constexpr (requires { target::encode(message, encoding); })
+            return target::encode(message, encoding);
         else return message.payload;
     }
     static int encoding(const Connection& c) {
-        if constexpr (requires { target(c).encoding(); }) return static_cast<int>(target(c).encoding());
+        if constexpr (requires { behind(c).encoding(); }) return static_cast<int>(behind(c).encoding());
         else return 0;
     }
 };
+
+namespace detail {
+
+/// The shortest way to a connection that its traits offer. The address holds
+/// as long as the handle stays in its place.
+template <class Connection>
+struct DirectAccess {
+    using Target = const Connection;
+    static Target* of(const Connection& c) noexcept { return std::addressof(c); }
+    static SendStatus send(Target& c, const Frame& frame) { return connection_traits<Connection>::send(c, frame); }
+};
+template <class Connection>
+    requires requires { typename connection_traits<Connection>::target; }
+struct DirectAccess<Connection> {
+    using Target = typename connection_traits<Connection>::target;
+    static Target* of(const Connection& c) noexcept { return connection_traits<Connection>::target_of(c); }
+    static SendStatus send(Target& target, const Frame& frame) {
+        return connection_traits<Connection>::send_to(target, frame);
+    }
+};
+
+}  // namespace detail
 
 /// A type that roomcast can send to; see `connection_traits` for the meaning
 /// of each expression.

@@ -73,6 +73,8 @@ struct Types {
     using observer = typename Traits::observer;
     using events = typename Traits::events;
     using access = connection_traits<Connection>;
+    using direct = DirectAccess<Connection>;
+    using target = typename direct::Target;
 };
 
 }  // namespace detail

@@ -34,10 +34,18 @@ public:
                  Work<T>& work) noexcept {
         std::optional<SendStatus> answer;
         if (!c.congested.load(std::memory_order_acquire)) [[likely]] {
-            answer = try_send(c, frame);
+            answer = try_send(*T::direct::of(c.handle), frame);
             if (*answer == SendStatus::accepted) [[likely]] return true;
         }
         return deliver_slowly(c, {frame, membership, control, seq}, answer, work);
+    }
+
+    /// A room's message to one of its members whose slot is null (`answer` is
+    /// empty then), or who did not accept it. Without the lock, by the
+    /// room's drainer.
+    void deliver_slowly(Membership<T>& m, const Frame& frame, std::uint64_t seq, std::optional<SendStatus> answer,
+                        Work<T>& work) noexcept {
+        deliver_slowly(*m.connection, {frame, &m, false, seq}, answer, work);
     }
 
     /// The wire's form of a control event.
@@ -84,9 +92,10 @@ public:
                                work);
     }
 
-    [[nodiscard]] SendStatus try_send(Connection& c, const Frame& frame) noexcept {
+    /// Without the lock; what throws is closed.
+    [[nodiscard]] static SendStatus try_send(typename T::target& target, const Frame& frame) noexcept {
         try {
-            return T::access::send(c.handle, frame);
+            return T::direct::send(target, frame);
         } catch (...) {
             return SendStatus::closed;
         }
@@ -105,7 +114,7 @@ private:
             if (answer || c.outbox) return store(c, entry, answer.has_value(), work);
             // The outbox was emptied since it was seen.
             lock.unlock();
-            answer = try_send(c, entry.frame);
+            answer = try_send(*T::direct::of(c.handle), entry.frame);
             if (*answer == SendStatus::accepted) return true;
         }
     }
@@ -115,12 +124,11 @@ private:
         try {
             auto made = c.outbox ? nullptr : std::make_unique<Outbox<T>>(c);
             (made ? *made : *c.outbox).push_back(entry);
-            if (made) c.outbox = std::move(made);
+            if (made) core_.directory.set_outbox(c, std::move(made));
         } catch (const std::bad_alloc&) {
             end(c, {CloseCode::overloaded, "out of memory"}, work);
             return false;
         }
-        c.congested.store(true, std::memory_order_release);
         Outbox<T>& outbox = *c.outbox;
         if (was_busy && !outbox.flushing && !List<Outbox<T>, FlushTag>::linked(outbox)) work.flushes.push_back(outbox);
         enforce_bounds(outbox, work);
@@ -150,18 +158,19 @@ private:
 
     /// Without the lock.
     SendStatus send_entry(Connection& c, const Entry& entry) noexcept {
-        if (entry.missed == 0) return try_send(c, entry.frame);
+        if (entry.missed == 0) return try_send(*T::direct::of(c.handle), entry.frame);
         try {
             const GapEvent<T> gap{c.handle, entry.membership->room->id, entry.missed, entry.seq, entry.last};
-            return try_send(c, control_frame(c, core_.events.gap(gap)));
+            return try_send(*T::direct::of(c.handle), control_frame(c, core_.events.gap(gap)));
         } catch (...) {
             return SendStatus::closed;
         }
     }
 
+    /// Whether it would come before its room's `joined`, or after the end.
     static bool ended(const Entry& entry) noexcept {
-        return entry.membership &&
-               (entry.membership->dead || entry.membership->room->closed.load(std::memory_order_relaxed));
+        const auto* m = entry.membership;
+        return m && (!m->told || m->dead || m->room->closed.load(std::memory_order_relaxed));
     }
 
     /// Lock held. The connection has to go; its farewell is tried.

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "roomcast/config.hpp"
@@ -144,7 +145,7 @@ public:
         Room& room = *m.room;
         Member<T>& member = *m.member;
         m.dead = true;
-        m.slot->connection.store(nullptr, std::memory_order_release);
+        m.slot->target.store(nullptr, std::memory_order_release);
         List<Membership<T>, ConnectionTag>::unlink(m);
         List<Membership<T>, MemberTag>::unlink(m);
         --m.connection->room_count;
@@ -266,7 +267,9 @@ public:
         } else {
             release_connections(static_cast<MessageItem<T>&>(item), work);
         }
-        work.trash.items.push_back(item);
+        // Nothing of the host is in it: it may as well go here.
+        if constexpr (std::is_trivially_destructible_v<typename T::context>) delete_item(&item);
+        else work.trash.items.push_back(item);
     }
     void release_connections(MessageItem<T>& message, Work<T>& work) noexcept {
         if (message.origin) release(*std::exchange(message.origin, nullptr), work);
@@ -279,8 +282,22 @@ public:
         step_if_ready(c, work);
     }
 
+    /// The drainer has come to its join: the room's messages reach it.
+    void admit(Membership<T>& m) noexcept {
+        m.told = true;
+        if (!m.connection->outbox) m.slot->target.store(T::direct::of(m.connection->handle), std::memory_order_release);
+    }
+
+    void set_outbox(Connection& c, std::unique_ptr<Outbox<T>> outbox) noexcept {
+        c.outbox = std::move(outbox);
+        c.congested.store(true, std::memory_order_release);
+        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
+            m->slot->target.store(nullptr, std::memory_order_release);
+    }
     void drop_outbox(Connection& c, Work<T>& work) noexcept {
         c.congested.store(false, std::memory_order_release);
+        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
+            if (m->told) m->slot->target.store(T::direct::of(c.handle), std::memory_order_release);
         Outbox<T>* outbox = c.outbox.release();
         List<Outbox<T>, FlushTag>::unlink(*outbox);
         work.trash.outboxes.push_back(*outbox);

@@ -23,7 +23,7 @@ struct CallLink {
     const void* engine;
     CallLink* outer;
 };
-inline thread_local CallLink* innermost_call = nullptr;
+inline thread_local constinit CallLink* innermost_call = nullptr;
 
 /// Does what operations leave to be done: tells events, sends, closes, gives
 /// rooms their turns, frees.

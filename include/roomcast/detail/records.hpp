@@ -128,7 +128,7 @@ enum class Farewell : std::uint8_t { none, left, removed };
 /// One connection in one room.
 template <class T>
 struct Membership : Link<ConnectionTag>, Link<MemberTag> {
-    using Slot = typename Slots<ConnectionRecord<T>, Membership<T>>::Slot;
+    using Slot = typename Slots<typename T::target, Membership<T>>::Slot;
 
     ConnectionRecord<T>* connection = nullptr;
     RoomRecord<T>* room = nullptr;
@@ -138,6 +138,7 @@ struct Membership : Link<ConnectionTag>, Link<MemberTag> {
     // is under way or not, so relaxed suffices.
     std::atomic<std::uint64_t> tags{0};
     std::uint32_t references = 1;  // the room's own, until its slot is given up
+    bool told = false;  // the connection has heard of its join, or is about to
     bool dead = false;
     Farewell farewell = Farewell::none;
     KeptReason reason{};           // for Farewell::removed
@@ -157,10 +158,10 @@ enum class Step : std::uint8_t {
 
 template <class T>
 struct ConnectionRecord : Link<DeviceTag> {
-    // Read by every send, so first and together.
     typename T::connection_type handle;
-    // True while an outbox exists. Acquire and release: who finds it false
-    // after the outbox was emptied sends behind what was in it.
+    // True while an outbox exists; the slots of its memberships are null then.
+    // Acquire and release: who finds it false after the outbox was emptied
+    // sends behind what was in it.
     std::atomic<bool> congested{false};
     const std::uint8_t encoding;
     Step step = Step::open;
@@ -214,6 +215,8 @@ struct MessageItem : Item<T> {
     std::uint64_t exclude = 0;
     std::uint64_t seq = 0;                       // 0: not numbered, or not yet
     bool numbered = true;
+    bool begun = false;
+    std::uint8_t encodings = 0;                  // bit set of those in use
     std::array<Frame, max_encodings> frames{};   // while it is under way
     Frame own_frame{};
     [[no_unique_address]] EventSlot<T> dropped{};
@@ -230,7 +233,7 @@ void delete_item(Item<T>* item) noexcept {
 template <class T>
 struct RoomRecord : Deadline<typename T::time_point>, Link<ReadyTag>, Link<RoomTag>, Link<LingerTag> {
     using Options = BasicRoomOptions<typename T::time_point>;
-    using Places = Slots<ConnectionRecord<T>, Membership<T>>;
+    using Places = Slots<typename T::target, Membership<T>>;
 
     typename T::room_id id;
     std::size_t hash;

@@ -13,14 +13,15 @@ namespace roomcast::detail {
 /// The places of a room's memberships, in segments that never move, so that
 /// one thread walks them without the lock while others append past the end.
 ///
-/// `connection` is what a broadcast reads: null until the room has told the
-/// join, and again from the removal on. Everything else is guarded by the
-/// lock; slots that exist are rearranged only by whoever works in the room.
-template <class Connection, class Membership>
+/// `target` is what a broadcast reads: whom to send to. It is null until the
+/// room has told the join, again from the removal on, and while the connection
+/// is congested. Everything else is guarded by the lock; slots that exist are
+/// rearranged only by whoever works in the room.
+template <class Target, class Membership>
 class Slots {
 public:
     struct Slot {
-        std::atomic<Connection*> connection{nullptr};
+        std::atomic<Target*> target{nullptr};
         Membership* membership = nullptr;
     };
 
@@ -45,15 +46,14 @@ public:
             return std::min({most, remaining_, static_cast<std::size_t>(end_ - at_)});
         }
         [[nodiscard]] Slot* at() const noexcept { return at_; }
-        /// One past the segment's last slot: what lies between is readable.
-        [[nodiscard]] Slot* readable_end() const noexcept { return end_; }
+        /// Slots from here on that may be read, though perhaps not yet in use.
+        [[nodiscard]] std::size_t readable() const noexcept { return static_cast<std::size_t>(end_ - at_); }
 
         void advance(std::size_t count) noexcept {
             at_ += count;
             remaining_ -= count;
             if (at_ == end_ && remaining_ != 0) enter(segment_->next);
         }
-        void finish() noexcept { remaining_ = 0; }
 
     private:
         friend class Slots;
@@ -112,7 +112,7 @@ public:
 
     void pop_back() noexcept {
         Slot& slot = back();
-        slot.connection.store(nullptr, std::memory_order_relaxed);
+        slot.target.store(nullptr, std::memory_order_relaxed);
         slot.membership = nullptr;
         --size_;
         if (--fill_ != 0) return;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -77,11 +78,7 @@ public:
                 budget.spend(chunk);
                 Unlocked others_may_come_in(lock);
             } else if (room.current) {
-                {
-                    Unlocked unlocked(lock);
-                    fan_out(room, budget, work);
-                }
-                if (room.cursor.done()) complete(room, work);
+                serve(room, budget, lock, work);
             } else {
                 give_up_slots(room, work);
                 Item<T>* item = room.queue.pop_front();
@@ -167,7 +164,7 @@ private:
             Slot& back = room.places.back();
             if (m->slot != &back) {
                 m->slot->membership = back.membership;
-                m->slot->connection.store(back.connection.load(std::memory_order_relaxed), std::memory_order_relaxed);
+                m->slot->target.store(back.target.load(std::memory_order_relaxed), std::memory_order_relaxed);
                 back.membership->slot = m->slot;
             }
             room.places.pop_back();
@@ -197,7 +194,9 @@ private:
             budget.spend(1);
         } else {
             --room.queued_messages;
-            number(room, static_cast<MessageItem<T>&>(item), lock, work);
+            room.current = static_cast<MessageItem<T>*>(&item);
+            room.cursor = room.places.walk();
+            serve(room, budget, lock, work);
         }
     }
 
@@ -207,7 +206,7 @@ private:
         Membership<T>& m = *join.membership;
         if (m.dead) return;
         Connection& c = *m.connection;
-        m.slot->connection.store(&c, std::memory_order_release);
+        core_.directory.admit(m);
         const Counts counts{room.user_count, room.connection_count};
         const auto info = m.member->info;
         Unlocked unlocked(lock);
@@ -266,100 +265,126 @@ private:
 
     // Messages.
 
-    /// Gives the message its number and encodes it, once for each encoding in
-    /// use. A message that cannot be encoded uses no number.
-    void number(Room& room, MessageItem<T>& message, Lock& lock, Work<T>& work) noexcept {
+    /// Numbers the message that is under way, or goes on with it.
+    void serve(Room& room, Budget<T>& budget, Lock& lock, Work<T>& work) noexcept {
+        MessageItem<T>& message = *room.current;
+        const bool first = !std::exchange(message.begun, true);
         const auto encodings = room.encodings;
-        const Position position{room.epoch, message.numbered ? room.seq.load(std::memory_order_relaxed) + 1 : 0};
-        bool encoded = true;
+        // The farewell of the connection that published waits for the answer.
+        Connection* const publisher =
+            first && message.numbered && message.origin && message.origin->step == Step::open ? message.origin : nullptr;
+        if (publisher) ++publisher->pending;
+        bool encoded = true, done = false;
         {
             Unlocked unlocked(lock);
-            try {
-                encode(message, encodings, position);
-            } catch (...) {
-                encoded = false;
-            }
+            if (first) encoded = number(room, message, encodings);
+            if (encoded && publisher) confirm(room, message, work);
+            if (encoded) done = fan_out(room, budget, work);
         }
+        if (publisher) core_.directory.settled_one(*publisher, work);
         if (!encoded) {
             ++core_.statistics.not_encoded;
-            return core_.directory.drop(message, room, work);
+            room.current = nullptr;
+            core_.directory.drop(message, room, work);
+        } else if (done) {
+            complete(room, work);
+        }
+    }
+
+    /// Without the lock: encodes once for each encoding in use. A message
+    /// that cannot be encoded uses no number.
+    bool number(Room& room, MessageItem<T>& message, const std::array<std::uint32_t, max_encodings>& encodings) noexcept {
+        const Position position{room.epoch, message.numbered ? room.seq.load(std::memory_order_relaxed) + 1 : 0};
+        try {
+            const Message plain{MessageClass::normal, position, message.payload};
+            for (std::size_t i = 0; i < encodings.size(); ++i) {
+                if (encodings[i] == 0) continue;
+                message.encodings |= static_cast<std::uint8_t>(1u << i);
+                message.frames[i] = T::access::encode(plain, static_cast<int>(i));
+            }
+            if (message.origin && !message.own.empty()) {
+                const Message own{MessageClass::normal, position, message.own};
+                message.own_frame = T::access::encode(own, message.origin->encoding);
+            }
+        } catch (...) {
+            return false;
         }
         message.seq = position.seq;
         if (message.numbered) room.seq.store(position.seq, std::memory_order_relaxed);
-        room.current = &message;
-        room.cursor = room.places.walk();
-        if (message.origin && message.numbered && message.origin->step == Step::open)
-            confirm(room, message, position, lock, work);
-    }
-
-    static void encode(MessageItem<T>& message, const std::array<std::uint32_t, max_encodings>& encodings,
-                       Position position) {
-        const Message plain{MessageClass::normal, position, message.payload};
-        for (int i = 0; i < max_encodings; ++i)
-            if (encodings[static_cast<std::size_t>(i)] != 0)
-                message.frames[static_cast<std::size_t>(i)] = T::access::encode(plain, i);
-        if (!message.origin || message.own.empty()) return;
-        message.own_frame =
-            T::access::encode(Message{MessageClass::normal, position, message.own}, message.origin->encoding);
+        return true;
     }
 
     /// Tells the connection that published which number its message has.
-    void confirm(Room& room, MessageItem<T>& message, Position position, Lock& lock, Work<T>& work) noexcept {
+    /// Without the lock.
+    void confirm(Room& room, MessageItem<T>& message, Work<T>& work) noexcept {
         Connection& c = *message.origin;
-        ++c.pending;
-        {
-            Unlocked unlocked(lock);
-            try {
-                const auto text = core_.events.published(PublishedEvent<T>{c.handle, room.id, message.context, position});
-                if (!text.empty()) courier_.deliver(c, nullptr, Courier<T>::control_frame(c, text), 0, true, work);
-            } catch (...) {
-                Lock again(core_.mutex);
-                courier_.broken(c, work);
-            }
+        try {
+            const PublishedEvent<T> published{c.handle, room.id, message.context, {room.epoch, message.seq}};
+            const auto text = core_.events.published(published);
+            if (!text.empty()) courier_.deliver(c, nullptr, Courier<T>::control_frame(c, text), 0, true, work);
+        } catch (...) {
+            Lock lock(core_.mutex);
+            courier_.broken(c, work);
         }
-        core_.directory.settled_one(c, work);
     }
 
-    /// Without the lock. Members are walked in place; the record is fetched
-    /// ahead, then what its handle points to.
-    void fan_out(Room& room, Budget<T>& budget, Work<T>& work) noexcept {
-        constexpr std::ptrdiff_t far = 12, near = 6;
+    /// Without the lock. Members are walked in place; what they point to is
+    /// fetched ahead. Answers whether all have been reached.
+    bool fan_out(Room& room, Budget<T>& budget, Work<T>& work) noexcept {
+        constexpr std::size_t ahead = 12;
         const MessageItem<T>& message = *room.current;
-        const bool for_all = !message.require && !message.exclude && !message.except && message.own_frame.empty();
+        const Audience audience(message);
         auto& cursor = room.cursor;
         while (!cursor.done()) {
             const std::size_t count = cursor.run(budget.batch());
-            Slot* const end = cursor.at() + count;
-            Slot* const readable = cursor.readable_end();
-            for (Slot* slot = cursor.at(); slot != end; ++slot) {
-                if (room.closed.load(std::memory_order_relaxed)) return cursor.finish();
-                if (readable - slot > far) fetch(slot[far].connection.load(std::memory_order_relaxed));
-                if (readable - slot > near) fetch_session(slot[near].connection.load(std::memory_order_acquire));
-                Connection* c = slot->connection.load(std::memory_order_acquire);
-                if (!c) continue;
-                const Frame* frame = &message.frames[c->encoding];
-                if (!for_all) {
-                    if (!meant_for(message, *c, *slot->membership)) continue;
-                    if (c == message.origin && !message.own_frame.empty()) frame = &message.own_frame;
+            const std::size_t readable = cursor.readable();
+            Slot* const slots = cursor.at();
+            for (std::size_t i = 0; i < count; ++i) {
+                Slot* const slot = slots + i;
+                if (room.closed.load(std::memory_order_relaxed)) return false;
+                if (i + ahead < readable) __builtin_prefetch(slot[ahead].target.load(std::memory_order_relaxed), 1);
+                auto* const target = slot->target.load(std::memory_order_acquire);
+                std::optional<SendStatus> answer;
+                const Frame* const frame = audience.simple(target) ? audience.frame : audience.choose(*slot->membership);
+                if (!frame) continue;
+                if (target) [[likely]] {
+                    answer = Courier<T>::try_send(*target, *frame);
+                    if (*answer == SendStatus::accepted) [[likely]] continue;
                 }
-                courier_.deliver(*c, slot->membership, *frame, message.seq, false, work);
+                courier_.deliver_slowly(*slot->membership, *frame, message.seq, answer, work);
             }
             cursor.advance(count);
             budget.spend(count);
-            if (budget.exhausted() || room.has_dead.load(std::memory_order_relaxed)) return;
+            if (budget.exhausted() || room.has_dead.load(std::memory_order_relaxed)) break;
         }
+        return cursor.done();
     }
 
-    static bool meant_for(const MessageItem<T>& message, const Connection& c, const Membership<T>& m) noexcept {
-        const std::uint64_t tags = m.tags.load(std::memory_order_relaxed);
-        return &c != message.except && (tags & message.require) == message.require && (tags & message.exclude) == 0;
-    }
+    /// Who gets a message, and in which form.
+    struct Audience {
+        const MessageItem<T>& message;
+        const Frame* frame = nullptr;                // of the one encoding in use
+        const typename T::target* special = nullptr; // the one who gets none, or another
+        bool uniform;                                // nobody's membership need be looked at
 
-    static void fetch(const void* memory) noexcept { __builtin_prefetch(memory); }
-    static void fetch_session(const Connection* c) noexcept {
-        if constexpr (requires { std::to_address(c->handle); })
-            if (c) __builtin_prefetch(std::to_address(c->handle), 1);
-    }
+        explicit Audience(const MessageItem<T>& m) noexcept
+            : message(m), uniform(!m.require && !m.exclude && std::popcount(m.encodings) <= 1) {
+            frame = &m.frames[m.encodings ? static_cast<std::size_t>(std::countr_zero(m.encodings)) : 0];
+            if (m.except) special = T::direct::of(m.except->handle);
+            else if (m.origin && !m.own_frame.empty()) special = T::direct::of(m.origin->handle);
+        }
+        [[nodiscard]] bool simple(const typename T::target* target) const noexcept {
+            return uniform && target && target != special;
+        }
+        [[nodiscard]] const Frame* choose(const Membership<T>& m) const noexcept {
+            const std::uint64_t tags = m.tags.load(std::memory_order_relaxed);
+            const Connection* c = m.connection;
+            if (c == message.except || (tags & message.require) != message.require || (tags & message.exclude) != 0)
+                return nullptr;
+            if (c == message.origin && !message.own_frame.empty()) return &message.own_frame;
+            return &message.frames[c->encoding];
+        }
+    };
 
     /// A message has reached all: into history with it.
     void complete(Room& room, Work<T>& work) noexcept {
