@@ -2,8 +2,8 @@
 # roomcast_websocketpp: websocketpp for C++20. Three of its headers write
 # template arguments after the names of constructors and destructors, which
 # C++20 took out of the language and GCC 11 to 13 refuse. Where a compile check
-# shows the need,
-# corrected copies of the three are written to the build tree and found first.
+# shows the need, corrected copies of the three are written to the build tree
+# and found first.
 
 function(roomcast_check_websocketpp result)
     try_compile(${result} "${PROJECT_BINARY_DIR}/websocketpp_check"
