@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <mutex>
-#include <new>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -19,61 +15,12 @@
 #include "roomcast/detail/engine.hpp"
 #include "roomcast/message.hpp"
 #include "roomcast/options.hpp"
+#include "roomcast/questions.hpp"
+#include "roomcast/requests.hpp"
 #include "roomcast/results.hpp"
 #include "roomcast/traits.hpp"
 
 namespace roomcast {
-
-/// How a member's message goes out.
-template <class T>
-struct BasicPublish {
-    /// What the publishing connection gets instead of the payload, under the
-    /// same number; empty: the payload.
-    Frame own{};
-    /// Handed to the encoder's `published`.
-    typename T::context context{};
-    /// Only members that have all of these tag bits ...
-    std::uint64_t require = 0;
-    /// ... and none of these.
-    std::uint64_t exclude = 0;
-    /// False: no number, no history, and no `gap` when a slow reader misses it.
-    bool numbered = true;
-};
-
-/// How a host's message goes out; the fields mean what they mean in
-/// BasicPublish.
-template <class T>
-struct BasicBroadcast {
-    /// One connection that does not get it.
-    const typename T::connection_type* except = nullptr;
-    std::uint64_t require = 0;
-    std::uint64_t exclude = 0;
-    bool numbered = true;
-};
-
-/// A user in a room, as a question is answered.
-template <class T>
-struct BasicMemberEntry {
-    typename T::user_id user;
-    std::shared_ptr<const typename T::member_info> info;  ///< null when member_info is None
-    std::size_t connection_count = 0;
-    std::vector<typename T::connection_type> connections{};  ///< when handles can be copied
-};
-
-template <class T>
-struct BasicMembersPage {
-    std::vector<BasicMemberEntry<T>> members;
-    /// What to ask for next; 0: that was all.
-    std::size_t next = 0;
-};
-
-template <class T>
-struct BasicRoomCount {
-    typename T::room_id room;
-    std::size_t users = 0;
-    std::size_t connections = 0;
-    friend bool operator==(const BasicRoomCount&, const BasicRoomCount&) = default;
-};
 
 template <connection Connection, class Traits>
 class Room;
@@ -95,18 +42,21 @@ class Room;
 /// when `Traits::mutex` is a mutex. Destruction needs that nobody else uses
 /// the registry or a Room of it.
 template <connection Connection, class Traits = DefaultTraits>
-class RoomRegistry {
+class RoomRegistry : public Questions<detail::Types<Connection, Traits>> {
     using T = detail::Types<Connection, Traits>;
-    using Record = detail::RoomRecord<T>;
-    using Call = typename detail::Engine<T>::Call;
+    using Base = Questions<T>;
+    using Base::directory;
+    using Base::engine_;
+    using typename Base::Call;
+    using typename Base::Record;
 
 public:
     using connection_type = Connection;
-    using user_id = typename T::user_id;
-    using room_id = typename T::room_id;
-    using user_view = typename T::user_view;
-    using room_view = typename T::room_view;
-    using member_info = typename T::member_info;
+    using typename Base::member_info;
+    using typename Base::room_id;
+    using typename Base::room_view;
+    using typename Base::user_id;
+    using typename Base::user_view;
     using context = typename T::context;
     using time_point = typename T::time_point;
     using types = T;
@@ -117,19 +67,13 @@ public:
     using Publish = BasicPublish<T>;
     using Broadcast = BasicBroadcast<T>;
     using Event = BasicEvent<Connection, user_id, room_id>;
-    using MemberEntry = BasicMemberEntry<T>;
-    using MembersPage = BasicMembersPage<T>;
-    using RoomCount = BasicRoomCount<T>;
 
     explicit RoomRegistry(Options options = {}, Policies<Traits> policies = {})
-        : engine_(std::move(options), std::move(policies)) {}
+        : Base(std::move(options), std::move(policies)) {}
 
     /// Lets go of all handles; sends and closes nothing. Must not run inside a
     /// callback of this registry.
     ~RoomRegistry() = default;
-
-    RoomRegistry(const RoomRegistry&) = delete;
-    RoomRegistry& operator=(const RoomRegistry&) = delete;
 
     // Who is where.
 
@@ -216,7 +160,7 @@ public:
     /// in steps: rooms that come meanwhile may get it or not.
     std::size_t broadcast_all(Frame payload, Broadcast how = {}) {
         std::size_t reached = 0;
-        for_each_room([&](Record& record, detail::Work<T>& work) {
+        this->for_each_room([&](Record& record, detail::Work<T>& work) {
             auto message = make_message(payload, how);
             const auto delivery = push(record, message, how.except, work);
             if (delivery != Delivery::overloaded) ++reached;
@@ -310,7 +254,7 @@ public:
     }
 
     /// Refuses all newcomers from now on, and lets `poll` remove everybody,
-    /// `batch` connections (0: all) at a time and `every` so often.
+    /// `batch` connections (at least 1) at a time, and `every` so often.
     void shutdown(const CloseReason& reason, std::size_t batch = 256, std::chrono::milliseconds every = {}) {
         const detail::KeptReason kept(reason);
         Call call(engine_);
@@ -338,145 +282,10 @@ public:
     /// A handle for hot paths; see Room.
     [[nodiscard]] Room<Connection, Traits> room(room_view room) { return Room<Connection, Traits>(*this, room); }
 
-    // Questions. They answer as of one moment, which may be past when the
-    // answer is read.
-
-    /// The room of a user under `one_room_per_user`; otherwise one of them.
-    [[nodiscard]] std::optional<room_id> room_of(user_view user) const {
-        std::optional<room_id> found;
-        visit_rooms_of_user(user, [&](const room_id& room) {
-            found.emplace(room);
-            return false;
-        });
-        return found;
-    }
-
-    /// O(rooms of the user).
-    [[nodiscard]] std::vector<room_id> rooms_of_user(user_view user) const {
-        std::vector<room_id> rooms;
-        visit_rooms_of_user(user, [&](const room_id& room) {
-            rooms.push_back(room);
-            return true;
-        });
-        return rooms;
-    }
-
-    /// O(rooms of the connection).
-    [[nodiscard]] std::vector<room_id> rooms_of(const Connection& c) const {
-        const auto lock = engine_.lock();
-        std::vector<room_id> rooms;
-        const auto* record = directory().find_connection(c);
-        if (!record) return rooms;
-        for (auto* m = record->memberships.front(); m; m = record->memberships.next(*m))
-            if (!ended(*m->room)) rooms.push_back(m->room->id);
-        return rooms;
-    }
-
-    [[nodiscard]] std::optional<user_id> user_of(const Connection& c) const {
-        const auto lock = engine_.lock();
-        const auto* record = directory().find_connection(c);
-        if (!record || !record->user || record->step != detail::Step::open) return std::nullopt;
-        return record->user->id;
-    }
-
-    [[nodiscard]] bool is_member(const Connection& c, room_view room) const {
-        const auto lock = engine_.lock();
-        const auto* found = directory().find_room(room);
-        const auto* record = found ? directory().find_connection(c) : nullptr;
-        return record && directory().membership(*record, *found);
-    }
-
-    [[nodiscard]] bool is_member(user_view user, room_view room) const {
-        const auto lock = engine_.lock();
-        return find_member(room, user) != nullptr;
-    }
-
-    /// Users and connections in a room. O(1): they are kept.
-    [[nodiscard]] std::optional<Counts> count(room_view room) const {
-        const auto lock = engine_.lock();
-        const auto* record = directory().find_room(room);
-        if (!record) return std::nullopt;
-        return Counts{record->user_count, record->connection_count};
-    }
-
-    /// Users and connections known, in rooms or not. Removed connections that
-    /// wait for their close do not count.
-    [[nodiscard]] Counts count() const {
-        const auto lock = engine_.lock();
-        return directory().counts();
-    }
-
-    [[nodiscard]] std::size_t room_count() const {
-        const auto lock = engine_.lock();
-        return directory().room_count();
-    }
-
-    /// Whose join made the room; none when the host made it.
-    [[nodiscard]] std::optional<user_id> creator(room_view room) const {
-        const auto lock = engine_.lock();
-        const auto* record = directory().find_room(room);
-        return record ? record->creator : std::nullopt;
-    }
-
-    /// The members of a room, in pages of `limit` looked-at connections (at
-    /// most 256). Begin with 0 and go on with `next`. Who is there all the time
-    /// comes at least once; who leaves or comes meanwhile may come or not, and
-    /// a member whose devices change may come twice. O(limit).
-    [[nodiscard]] MembersPage members(room_view room, std::size_t from = 0, std::size_t limit = 256) const {
-        const auto lock = engine_.lock();
-        MembersPage page;
-        const auto* record = directory().find_room(room);
-        if (!record) return page;
-        limit = std::clamp<std::size_t>(limit, 1, 256);
-        std::size_t seen = 0;
-        page.next = record->places.walk_down(from ? from : record->places.size(), [&](const auto& slot) {
-            const auto& m = *slot.membership;
-            // A member is shown with its first device there.
-            if (!m.dead && m.member->devices.front() == &m) page.members.push_back(entry(*m.member));
-            return ++seen < limit;
-        });
-        return page;
-    }
-
-    /// The `most` largest rooms by users, then by id; with `after`, those that
-    /// come after it in this order. O(rooms x log most), in steps.
-    [[nodiscard]] std::vector<RoomCount> top_rooms(std::size_t most, const RoomCount* after = nullptr) {
-        std::vector<RoomCount> top;
-        if (most == 0) return top;
-        for_each_room([&](Record& record, detail::Work<T>&) {
-            const auto before = [](const auto& a, const RoomCount& b) {
-                return a.users != b.users ? a.users > b.users : a.room < b.room;
-            };
-            struct View {
-                const room_id& room;
-                std::size_t users;
-            } const here{record.id, record.user_count};
-            if (after && (before(here, *after) || (here.users == after->users && here.room == after->room))) return;
-            if (top.size() == most) {
-                if (!before(here, top.front())) return;
-                std::pop_heap(top.begin(), top.end(), before);
-                top.pop_back();
-            }
-            top.push_back({record.id, record.user_count, record.connection_count});
-            std::push_heap(top.begin(), top.end(), before);
-        });
-        std::sort_heap(top.begin(), top.end(), [](const RoomCount& a, const RoomCount& b) {
-            return a.users != b.users ? a.users > b.users : a.room < b.room;
-        });
-        return top;
-    }
-
-    /// What the host keeps about a user in a room; null when there is none.
-    [[nodiscard]] std::shared_ptr<const member_info> info(room_view room, user_view user) const {
-        const auto lock = engine_.lock();
-        const auto* member = find_member(room, user);
-        return member ? member->info : nullptr;
-    }
-
     bool set_info(room_view room, user_view user, member_info info) {
         auto made = make_info(std::move(info));  // what it replaces is freed without the lock, too
         const auto lock = engine_.lock();
-        auto* member = find_member(room, user);
+        auto* member = this->find_member(room, user);
         if (member) member->info.swap(made);
         return member != nullptr;
     }
@@ -492,19 +301,6 @@ public:
         return m != nullptr;
     }
 
-    /// The number of the room's last message, and its epoch.
-    [[nodiscard]] std::optional<Position> position(room_view room) const {
-        const auto lock = engine_.lock();
-        const auto* record = directory().find_room(room);
-        if (!record) return std::nullopt;
-        return Position{record->epoch, record->seq.load(std::memory_order_relaxed)};
-    }
-
-    [[nodiscard]] Statistics statistics() const {
-        const auto lock = engine_.lock();
-        return engine_.core.statistics;
-    }
-
     /// Does what is due: forced closes, expiry, rooms whose turn was over,
     /// shutdown. Answers when it should be called next (`time_point::max()`:
     /// when `Options::wake` says so; a time not after now: at once). May be called
@@ -515,11 +311,7 @@ private:
     template <connection C, class Tr>
     friend class Room;
 
-    [[nodiscard]] detail::Directory<T>& directory() noexcept { return engine_.core.directory; }
-    [[nodiscard]] const detail::Directory<T>& directory() const noexcept { return engine_.core.directory; }
     [[nodiscard]] bool shutting_down() const noexcept { return engine_.shutting_down(); }
-
-    static bool ended(const Record& room) noexcept { return room.closed.load(std::memory_order_relaxed); }
 
     static int checked_encoding(const Connection& c) {
         const int encoding = T::access::encoding(c);
@@ -603,52 +395,6 @@ private:
         work.schedule(room);
         return ours ? Delivery::sent : Delivery::queued;
     }
-
-    /// `visit(record, work)` for every room, under the lock, which is given
-    /// back after each 256.
-    template <class Visit>
-    void for_each_room(Visit&& visit) {
-        Record* at = nullptr;
-        do {
-            Call call(engine_);
-            const auto& rooms = directory().all_rooms();
-            Record* next = at ? rooms.next(*at) : rooms.front();
-            if (at) directory().release(*at);
-            for (int i = 0; next && i < 256; ++i) {
-                at = next;
-                next = rooms.next(*at);
-                if (at->indexed) visit(*at, call.work());
-            }
-            // A pinned record keeps its place in the list.
-            if (next) ++at->references;
-            else at = nullptr;
-        } while (at);
-    }
-
-    template <class Visit>
-    void visit_rooms_of_user(user_view user, Visit&& visit) const {
-        const auto lock = engine_.lock();
-        const auto* record = directory().find_user(user);
-        if (!record) return;
-        for (auto* member = record->members.front(); member; member = record->members.next(*member))
-            if (!ended(*member->room) && !visit(member->room->id)) return;
-    }
-
-    [[nodiscard]] detail::Member<T>* find_member(room_view room, user_view user) const {
-        const auto* found = directory().find_room(room);
-        const auto* record = found ? directory().find_user(user) : nullptr;
-        return record ? directory().member(*record, *found) : nullptr;
-    }
-
-    static MemberEntry entry(const detail::Member<T>& member) {
-        MemberEntry entry{member.user->id, member.info, member.device_count};
-        if constexpr (std::copy_constructible<Connection>)
-            for (auto* m = member.devices.front(); m; m = member.devices.next(*m))
-                entry.connections.push_back(m->connection->handle);
-        return entry;
-    }
-
-    detail::Engine<T> engine_;
 };
 
 }  // namespace roomcast

@@ -9,36 +9,10 @@
 #include <vector>
 
 #include "roomcast/detail/core.hpp"
+#include "roomcast/requests.hpp"
 #include "roomcast/results.hpp"
 
-namespace roomcast {
-
-/// What a join asks for.
-template <class T>
-struct BasicJoin {
-    /// May be left out once the connection has a user.
-    std::optional<typename T::user_view> user{};
-    typename T::room_view room{};
-    /// Newest numbered messages wanted with the reply.
-    std::size_t history = 0;
-    /// The last position that the connection has seen; wins over `history`.
-    std::optional<Position> since{};
-    /// Bits for the filters of publish and broadcast.
-    std::uint64_t tags = 0;
-    /// False: a join that would end another membership is refused (`elsewhere`).
-    bool may_migrate = true;
-    /// Another connection of the same user, which ends (1000) when this join
-    /// is accepted; anything else is ignored.
-    const typename T::connection_type* replaces = nullptr;
-    /// Kept for the user in this room, from its first device on.
-    typename T::member_info info{};
-    /// Replaces what an earlier device brought.
-    bool update_info = false;
-    /// Handed to the encoder of the reply.
-    typename T::context context{};
-};
-
-namespace detail {
+namespace roomcast::detail {
 
 /// Joins: looks whether one may, makes everything that could fail, then
 /// commits what cannot. Runs under the lock.
@@ -350,5 +324,4 @@ private:
     Membership<T>* leaving_alone_ = nullptr;
 };
 
-}  // namespace detail
-}  // namespace roomcast
+}  // namespace roomcast::detail

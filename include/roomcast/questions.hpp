@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "roomcast/detail/engine.hpp"
+#include "roomcast/message.hpp"
+#include "roomcast/results.hpp"
+
+namespace roomcast {
+
+/// A user in a room, as a question is answered.
+template <class T>
+struct BasicMemberEntry {
+    typename T::user_id user;
+    std::shared_ptr<const typename T::member_info> info;  ///< null when member_info is None
+    std::size_t connection_count = 0;
+    std::vector<typename T::connection_type> connections{};  ///< when handles can be copied
+};
+
+template <class T>
+struct BasicMembersPage {
+    std::vector<BasicMemberEntry<T>> members;
+    /// What to ask for next; 0: that was all.
+    std::size_t next = 0;
+};
+
+template <class T>
+struct BasicRoomCount {
+    typename T::room_id room;
+    std::size_t users = 0;
+    std::size_t connections = 0;
+    friend bool operator==(const BasicRoomCount&, const BasicRoomCount&) = default;
+};
+
+/// What a registry can be asked. Every answer is of one moment, which may be
+/// past when it is read. Questions may throw std::bad_alloc.
+///
+/// Thread safety: as RoomRegistry, of which this is a part.
+template <class T>
+class Questions {
+protected:
+    using Record = detail::RoomRecord<T>;
+    using Call = typename detail::Engine<T>::Call;
+
+public:
+    using user_id = typename T::user_id;
+    using room_id = typename T::room_id;
+    using user_view = typename T::user_view;
+    using room_view = typename T::room_view;
+    using member_info = typename T::member_info;
+    using MemberEntry = BasicMemberEntry<T>;
+    using MembersPage = BasicMembersPage<T>;
+    using RoomCount = BasicRoomCount<T>;
+
+    Questions(const Questions&) = delete;
+    Questions& operator=(const Questions&) = delete;
+
+    /// The room of a user under `one_room_per_user`; otherwise one of them.
+    [[nodiscard]] std::optional<room_id> room_of(user_view user) const {
+        std::optional<room_id> found;
+        visit_rooms_of_user(user, [&](const room_id& room) {
+            found.emplace(room);
+            return false;
+        });
+        return found;
+    }
+
+    /// O(rooms of the user).
+    [[nodiscard]] std::vector<room_id> rooms_of_user(user_view user) const {
+        std::vector<room_id> rooms;
+        visit_rooms_of_user(user, [&](const room_id& room) {
+            rooms.push_back(room);
+            return true;
+        });
+        return rooms;
+    }
+
+    /// O(rooms of the connection).
+    [[nodiscard]] std::vector<room_id> rooms_of(const typename T::connection_type& c) const {
+        const auto lock = engine_.lock();
+        std::vector<room_id> rooms;
+        const auto* record = directory().find_connection(c);
+        if (!record) return rooms;
+        for (auto* m = record->memberships.front(); m; m = record->memberships.next(*m))
+            if (!ended(*m->room)) rooms.push_back(m->room->id);
+        return rooms;
+    }
+
+    [[nodiscard]] std::optional<user_id> user_of(const typename T::connection_type& c) const {
+        const auto lock = engine_.lock();
+        const auto* record = directory().find_connection(c);
+        if (!record || !record->user || record->step != detail::Step::open) return std::nullopt;
+        return record->user->id;
+    }
+
+    [[nodiscard]] bool is_member(const typename T::connection_type& c, room_view room) const {
+        const auto lock = engine_.lock();
+        const auto* found = directory().find_room(room);
+        const auto* record = found ? directory().find_connection(c) : nullptr;
+        return record && directory().membership(*record, *found);
+    }
+
+    [[nodiscard]] bool is_member(user_view user, room_view room) const {
+        const auto lock = engine_.lock();
+        return find_member(room, user) != nullptr;
+    }
+
+    /// Users and connections in a room. O(1): they are kept.
+    [[nodiscard]] std::optional<Counts> count(room_view room) const {
+        const auto lock = engine_.lock();
+        const auto* record = directory().find_room(room);
+        if (!record) return std::nullopt;
+        return Counts{record->user_count, record->connection_count};
+    }
+
+    /// Users and connections known, in rooms or not. Removed connections that
+    /// wait for their close do not count.
+    [[nodiscard]] Counts count() const {
+        const auto lock = engine_.lock();
+        return directory().counts();
+    }
+
+    [[nodiscard]] std::size_t room_count() const {
+        const auto lock = engine_.lock();
+        return directory().room_count();
+    }
+
+    /// Whose join made the room; none when the host made it.
+    [[nodiscard]] std::optional<user_id> creator(room_view room) const {
+        const auto lock = engine_.lock();
+        const auto* record = directory().find_room(room);
+        return record ? record->creator : std::nullopt;
+    }
+
+    /// The members of a room, in pages of `limit` looked-at connections (at
+    /// most 256). Begin with 0 and go on with `next`. Who is there all the time
+    /// comes at least once; who leaves or comes meanwhile may come or not, and
+    /// a member whose devices change may come twice. O(limit).
+    [[nodiscard]] MembersPage members(room_view room, std::size_t from = 0, std::size_t limit = 256) const {
+        const auto lock = engine_.lock();
+        MembersPage page;
+        const auto* record = directory().find_room(room);
+        if (!record) return page;
+        limit = std::clamp<std::size_t>(limit, 1, 256);
+        std::size_t seen = 0;
+        page.next = record->places.walk_down(from ? from : record->places.size(), [&](const auto& slot) {
+            const auto& m = *slot.membership;
+            // A member is shown with its first device there.
+            if (!m.dead && m.member->devices.front() == &m) page.members.push_back(entry(*m.member));
+            return ++seen < limit;
+        });
+        return page;
+    }
+
+    /// The `most` largest rooms by users, then by id; with `after`, those that
+    /// come after it in this order. O(rooms x log most), in steps.
+    [[nodiscard]] std::vector<RoomCount> top_rooms(std::size_t most, const RoomCount* after = nullptr) {
+        std::vector<RoomCount> top;
+        if (most == 0) return top;
+        for_each_room([&](Record& record, detail::Work<T>&) {
+            const auto before = [](const auto& a, const RoomCount& b) {
+                return a.users != b.users ? a.users > b.users : a.room < b.room;
+            };
+            struct View {
+                const room_id& room;
+                std::size_t users;
+            } const here{record.id, record.user_count};
+            if (after && (before(here, *after) || (here.users == after->users && here.room == after->room))) return;
+            if (top.size() == most) {
+                if (!before(here, top.front())) return;
+                std::pop_heap(top.begin(), top.end(), before);
+                top.pop_back();
+            }
+            top.push_back({record.id, record.user_count, record.connection_count});
+            std::push_heap(top.begin(), top.end(), before);
+        });
+        std::sort_heap(top.begin(), top.end(), [](const RoomCount& a, const RoomCount& b) {
+            return a.users != b.users ? a.users > b.users : a.room < b.room;
+        });
+        return top;
+    }
+
+    /// What the host keeps about a user in a room; null when there is none.
+    [[nodiscard]] std::shared_ptr<const member_info> info(room_view room, user_view user) const {
+        const auto lock = engine_.lock();
+        const auto* member = find_member(room, user);
+        return member ? member->info : nullptr;
+    }
+
+    /// The number of the room's last message, and its epoch.
+    [[nodiscard]] std::optional<Position> position(room_view room) const {
+        const auto lock = engine_.lock();
+        const auto* record = directory().find_room(room);
+        if (!record) return std::nullopt;
+        return Position{record->epoch, record->seq.load(std::memory_order_relaxed)};
+    }
+
+    [[nodiscard]] Statistics statistics() const {
+        const auto lock = engine_.lock();
+        return engine_.core.statistics;
+    }
+
+protected:
+    template <class Options, class Policies>
+    Questions(Options&& options, Policies&& policies)
+        : engine_(std::forward<Options>(options), std::forward<Policies>(policies)) {}
+    ~Questions() = default;
+
+    [[nodiscard]] detail::Directory<T>& directory() noexcept { return engine_.core.directory; }
+    [[nodiscard]] const detail::Directory<T>& directory() const noexcept { return engine_.core.directory; }
+
+    /// `visit(record, work)` for every room, under the lock, which is given
+    /// back after each 256.
+    template <class Visit>
+    void for_each_room(Visit&& visit) {
+        Record* at = nullptr;
+        do {
+            Call call(engine_);
+            const auto& rooms = directory().all_rooms();
+            Record* next = at ? rooms.next(*at) : rooms.front();
+            if (at) directory().release(*at);
+            for (int i = 0; next && i < 256; ++i) {
+                at = next;
+                next = rooms.next(*at);
+                if (at->indexed) visit(*at, call.work());
+            }
+            // A pinned record keeps its place in the list.
+            if (next) ++at->references;
+            else at = nullptr;
+        } while (at);
+    }
+
+    [[nodiscard]] detail::Member<T>* find_member(room_view room, user_view user) const {
+        const auto* found = directory().find_room(room);
+        const auto* record = found ? directory().find_user(user) : nullptr;
+        return record ? directory().member(*record, *found) : nullptr;
+    }
+
+    detail::Engine<T> engine_;
+
+private:
+    static bool ended(const Record& room) noexcept { return room.closed.load(std::memory_order_relaxed); }
+
+    template <class Visit>
+    void visit_rooms_of_user(user_view user, Visit&& visit) const {
+        const auto lock = engine_.lock();
+        const auto* record = directory().find_user(user);
+        if (!record) return;
+        for (auto* member = record->members.front(); member; member = record->members.next(*member))
+            if (!ended(*member->room) && !visit(member->room->id)) return;
+    }
+
+    static MemberEntry entry(const detail::Member<T>& member) {
+        MemberEntry entry{member.user->id, member.info, member.device_count};
+        if constexpr (std::copy_constructible<typename T::connection_type>)
+            for (auto* m = member.devices.front(); m; m = member.devices.next(*m))
+                entry.connections.push_back(m->connection->handle);
+        return entry;
+    }
+};
+
+}  // namespace roomcast
