@@ -303,8 +303,8 @@ public:
 
     /// Does what is due: forced closes, expiry, rooms whose turn was over,
     /// shutdown. Answers when it should be called next (`time_point::max()`:
-    /// when `Options::wake` says so; a time not after now: at once). May be called
-    /// from any thread; while one works, the others return at once.
+    /// when `Options::wake` says so; a time not after now: at once). May be
+    /// called from any thread; while one works, the others return at once.
     time_point poll() { return engine_.poll(); }
 
 private:

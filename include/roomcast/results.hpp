@@ -102,7 +102,7 @@ struct Statistics {
     std::uint64_t slow_consumers = 0;     ///< connections ended by a full control outbox
     std::uint64_t broken_connections = 0; ///< connections ended by a closed or throwing send
     std::uint64_t forced_closes = 0;      ///< grace periods that ran out
-    std::uint64_t terminated = 0;         ///< close timeouts that ran out
+    std::uint64_t terminated = 0;         ///< connections cut off: close timeouts that ran out, and the broken
 };
 
 }  // namespace roomcast

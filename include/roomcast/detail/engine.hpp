@@ -105,7 +105,7 @@ public:
 
     time_point poll() {
         Call call(*this);
-        if (polling_) return promised_;
+        if (polling_) return time_point::max();  // who works has the answer
         polling_ = true;
         const auto now = core.clock.now();
         core.timers.collect_due(now, call.work());

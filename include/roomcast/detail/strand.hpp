@@ -208,8 +208,9 @@ private:
         Connection& c = *m.connection;
         core_.directory.admit(m);
         const Counts counts{room.user_count, room.connection_count};
-        const auto info = m.member->info;
+        auto shared_info = m.member->info;
         Unlocked unlocked(lock);
+        const auto info = std::move(shared_info);  // which may be its last holder
         try {
             if (join.follower) {
                 const MovedEvent<T> moved{c.handle, join.from->id, room.id};
