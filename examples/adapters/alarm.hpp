@@ -44,6 +44,7 @@ private:
         {
             const std::lock_guard lock(mutex_);
             posted_ = false;
+            if (next_ == clock::time_point::max()) return;
             if (next_ > clock::now()) {
                 timer_.expires_at(next_);
                 timer_.async_wait([this](const asio::error_code& error) {
@@ -52,6 +53,7 @@ private:
                 return;
             }
             next_ = clock::time_point::max();
+            timer_.cancel();
         }
         if (due_) wake(due_());
     }

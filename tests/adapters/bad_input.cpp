@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+
+#include <string>
+#include <utility>
+
+#include "adapters/client.hpp"
+#include "adapters/running_server.hpp"
+
+using namespace tests;
+
+TEST_CASE("what breaks the protocol is answered with its close code, and nobody else notices") {
+    EchoServer::Options options;
+    options.websocket.limits.close_timeout = 100ms;
+    RunningServer running({}, options);
+    Client bystander(running.port());
+    bystander.open();
+    Client client(running.port());
+    client.open();
+    const auto [bytes, code] = GENERATE(table<std::string, int>({
+        {Client::frame(2, "binary"), 1003},
+        {Client::frame(1, "abc\xC3\x28"), 1007},
+        {Client::frame(1, "cut off \xE2\x82"), 1007},
+        {Client::frame(1, std::string(16'385, 'x')), 1009},
+        {Client::frame(1, std::string(200'000, 'x')), 1009},
+        {Client::frame(1, std::string(10'000, 'x'), false) + Client::frame(0, std::string(10'000, 'x')), 1009},
+        {Client::frame(1, "bare", true, false), 1002},
+        {Client::frame(0, "continues nothing"), 1002},
+        {Client::frame(3, "no such opcode"), 1002},
+        {Client::frame(9, std::string(126, 'x')), 1002},
+        {std::string("\xC1\x80\x11\x22\x33\x44", 6), 1002},
+    }));
+    CAPTURE(code, bytes.size());
+    client.write(bytes);
+    CHECK(client.read_frame().code() == code);
+    CHECK(eventually([&] { return running.host.closes == 1; }));
+    bystander.send_text("still here");
+    CHECK(bystander.read_frame().text("still here"));
+}
+
+TEST_CASE("nothing is processed behind what was refused") {
+    RunningServer running;
+    Client client(running.port());
+    client.open();
+    client.write(Client::frame(2, "binary") + Client::frame(1, "behind"));
+    CHECK(client.read_frame().code() == 1003);
+    client.send_close(1003);
+    CHECK(client.read_frame().ended());
+}
+
+TEST_CASE("another version of the protocol is told which one is spoken") {
+    RunningServer running;
+    const std::string lines = GENERATE("", "Sec-WebSocket-Version: 0\r\n", "Sec-WebSocket-Version: 7\r\n",
+                                       "Sec-WebSocket-Version: 8\r\n", "Sec-WebSocket-Version: 14\r\n",
+                                       "Sec-WebSocket-Version: 13, 8\r\n", "Sec-WebSocket-Version: x\r\n");
+    CAPTURE(lines);
+    Client client(running.port());
+    client.write(Client::request("/ws", "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + lines));
+    const auto answer = client.read_all();
+    CHECK(answer.starts_with("HTTP/1.1 426 "));
+    CHECK(answer.find("Sec-WebSocket-Version: 13\r\n") != std::string::npos);
+    CHECK(running.host.opens == 0);
+}
+
+TEST_CASE("a foreign origin is refused, also before anything is said of versions") {
+    RunningServer running;
+    const auto port = std::to_string(running.port());
+    for (const std::string origin : {"null", "http://evil.example", "https://localhost", "http://localhost:1"}) {
+        CAPTURE(origin);
+        Client upgrades(running.port());
+        upgrades.write(Client::upgrade("Origin: " + origin + "\r\n"));
+        CHECK(upgrades.read_all().starts_with("HTTP/1.1 403 "));
+        Client asks(running.port());
+        asks.write(Client::request("/ws", "Origin: " + origin + "\r\n"));
+        CHECK(asks.read_all().starts_with("HTTP/1.1 403 "));
+    }
+    CHECK(running.host.foreign == 8);
+    Client own(running.port());
+    own.open("Origin: http://localhost\r\n").send_text("own");
+    CHECK(own.read_frame().text("own"));
+}
+
+TEST_CASE("a ping is answered, a flood of them first ignored, then ended") {
+    EchoServer::Options options;
+    options.websocket.ping_burst = 3;
+    options.websocket.ping_rate = 0;
+    RunningServer running({}, options);
+    Client client(running.port());
+    client.open();
+    for (int i = 0; i < 20; ++i) client.write(Client::frame(9, std::to_string(i)));
+    client.send_text("still open");
+    for (int i = 0; i < 3; ++i) CHECK(client.read_frame().payload == std::to_string(i));
+    CHECK(client.read_frame().text("still open"));
+    for (int i = 0; i < 20; ++i) client.write(Client::frame(9, ""));
+    CHECK(client.read_frame().code() == 4101);
+}
+
+TEST_CASE("who does not finish the handshake in time is cut") {
+    EchoServer::Options options;
+    options.websocket.limits.handshake_timeout = 100ms;
+    RunningServer running({}, options);
+    const std::string part = GENERATE("", "GET /ws HTTP/1.1\r\nHost: local");
+    Client client(running.port());
+    client.write(part);
+    CHECK(client.read_all().empty());
+    CHECK(eventually([&] { return running.server.connection_count() == 0; }));
+    CHECK(running.host.opens == 0);
+}
+
+TEST_CASE("a silent peer is pinged, then cut") {
+    EchoServer::Options options;
+    options.websocket.limits.ping_after = 100ms;
+    options.websocket.limits.idle_timeout = 250ms;
+    RunningServer running({}, options);
+    Client client(running.port());
+    client.open();
+    CHECK(client.read_frame().opcode == 9);
+    CHECK(client.read_frame().ended());
+    CHECK(eventually([&] { return running.host.closes == 1; }));
+}
+
+TEST_CASE("a peer that answers pings stays") {
+    EchoServer::Options options;
+    options.websocket.limits.ping_after = 50ms;
+    options.websocket.limits.idle_timeout = 2s;
+    RunningServer running({}, options);
+    Client client(running.port());
+    client.open();
+    for (int i = 0; i < 5; ++i) {
+        CHECK(client.read_frame().opcode == 9);
+        client.write(Client::frame(10, ""));
+    }
+    CHECK(running.host.closes == 0);
+}
+
+TEST_CASE("a request that is no HTTP, or too large, is refused") {
+    RunningServer running;
+    const auto [request, answer] = GENERATE(table<std::string, std::string>({
+        {"what\r\n\r\n", "HTTP/1.1 400 "},
+        {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
+        {Client::request("/", "X: " + std::string(20'000, 'x') + "\r\n"), "HTTP/1.1 431 "},
+        {Client::request("/", "Content-Length: 5000\r\n", "POST"), "HTTP/1.1 413 "},
+    }));
+    Client client(running.port());
+    client.try_write(request);
+    CHECK(client.read_all().starts_with(answer));
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+
+#include <string>
+
+#include "adapters/client.hpp"
+#include "adapters/running_server.hpp"
+
+using namespace tests;
+
+TEST_CASE("a text message comes back as it was, whatever its length") {
+    RunningServer running;
+    Client client(running.port());
+    client.open();
+    const std::size_t size = GENERATE(0U, 1U, 125U, 126U, 1'000U, 16'384U);
+    const std::string text(size, 'x');
+    client.send_text(text);
+    CHECK(client.read_frame().text(text));
+}
+
+TEST_CASE("frames are longer than 64 KiB when they must be") {
+    RunningServer running([](EchoHost& host) {
+        host.message = [](const auto& session, std::string_view) {
+            session->send(WebSocketSession::text_frame(std::string(300'000, 'y')));
+        };
+    });
+    Client client(running.port());
+    client.open().send_text("more");
+    CHECK(client.read_frame().text(std::string(300'000, 'y')));
+}
+
+TEST_CASE("a message in fragments, with a ping between them, arrives whole") {
+    RunningServer running;
+    Client client(running.port());
+    client.open();
+    client.write(Client::frame(1, "one ", false) + Client::frame(9, "!") + Client::frame(0, "two"));
+    const auto pong = client.read_frame();
+    CHECK(pong.opcode == 10);
+    CHECK(pong.payload == "!");
+    CHECK(client.read_frame().text("one two"));
+}
+
+TEST_CASE("what follows the handshake in the same packet is not lost") {
+    RunningServer running;
+    Client client(running.port());
+    client.write(Client::upgrade() + Client::frame(1, "early"));
+    client.read_head();
+    CHECK(client.read_frame().text("early"));
+}
+
+TEST_CASE("the subprotocol is echoed to those who offer it") {
+    RunningServer running({.websocket = {.subprotocol = "roomcast.v1"}});
+    Client offers(running.port());
+    offers.write(Client::upgrade("Sec-WebSocket-Protocol: chat, roomcast.v1\r\n"));
+    CHECK(offers.read_head().find("Sec-WebSocket-Protocol: roomcast.v1\r\n") != std::string::npos);
+    Client silent(running.port());
+    silent.write(Client::upgrade());
+    CHECK(silent.read_head().find("Sec-WebSocket-Protocol") == std::string::npos);
+}
+
+TEST_CASE("no extension is agreed to") {
+    RunningServer running;
+    Client client(running.port());
+    client.write(Client::upgrade("Sec-WebSocket-Extensions: permessage-deflate\r\n"));
+    CHECK(client.read_head().find("Sec-WebSocket-Extensions") == std::string::npos);
+}
+
+TEST_CASE("a text frame refuses what is not UTF-8") {
+    CHECK_THROWS_AS(WebSocketSession::text_frame("abc\xC3"), std::invalid_argument);
+    CHECK_THROWS_AS(WebSocketSession::text_frame("\xFF"), std::invalid_argument);
+    CHECK(WebSocketSession::text_frame("grüße").view() == "\x81\x07grüße");
+}
