@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 # blocks FILE LANGUAGE PREFIX: each block of that language into PREFIX1.cpp, PREFIX2.cpp...
 blocks() {
     awk -v fence="\`\`\`$2" -v prefix="$3" '
-        !inside && $0 == fence { inside = 1; file = prefix ++n ".cpp"; printf "" >file; next }
+        !inside && $0 == fence { inside = 1; n += 1; file = prefix n ".cpp"; printf "" >file; next }
         inside && $0 == "```" { inside = 0; next }
         inside { print >file }' "$1"
 }
