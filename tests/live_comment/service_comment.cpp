@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "live_comment/fake_chat.hpp"
+#include "support/catch.hpp"
+
+using namespace tests;
+using namespace std::chrono_literals;
+using Names = std::vector<std::string>;
+
+namespace {
+const json hello = {{"event", "comment"}, {"text", "hello"}};
+}
+
+TEST_CASE("all hear a comment; its sender hears the number, and the id alone") {
+    Stage stage;
+    auto alice = stage.enter("r", "alice");
+    auto bob = stage.enter();
+    bob.ask({{"event", "join"}, {"room", "r"}, {"user", "bob"}, {"name", "Bob"}});
+    const auto own = bob.ask(
+        {{"event", "comment"}, {"text", " hi "}, {"color", "#ff0000"}, {"mode", "top"}, {"id", "7"}});
+    REQUIRE(own.size() == 2);
+    const json& ok = own[own[0]["event"] == "ok" ? 0 : 1];
+    const json& copy = own[own[0]["event"] == "ok" ? 1 : 0];
+    CHECK(ok == json({{"event", "ok"}, {"of", "comment"}, {"id", "7"}, {"room", "r"}, {"seq", 1}}));
+    json expected = {{"event", "comment"}, {"room", "r"},        {"seq", 1},      {"user", "bob"}, {"name", "Bob"},
+                     {"text", "hi"},       {"color", "#ff0000"}, {"mode", "top"}, {"ts", 1'234'567}};
+    const auto others = alice.heard();
+    REQUIRE(others.size() == 1);
+    CHECK(others[0] == expected);
+    expected["id"] = "7";
+    CHECK(copy == expected);
+
+    const auto host = alice.ask(hello);
+    CHECK(only(host, "role") == "host");
+    CHECK(only(host, "seq") == 2);
+    CHECK(only(host, "mode") == "scroll");
+    CHECK_FALSE(host[0].contains("color"));
+    CHECK_FALSE(host[0].contains("id"));
+}
+
+TEST_CASE("a comment said twice under one id is heard once") {
+    Stage stage;
+    auto alice = stage.enter("r", "alice");
+    auto bob = stage.enter("r", "bob");
+    json first = {{"event", "comment"}, {"text", "x"}, {"id", "7"}};
+    alice.ask(first);
+    first["text"] = "changed";
+    const auto again = alice.ask(first);
+    CHECK(only(again, "event") == "ok");
+    CHECK(only(again, "seq") == 1);
+    CHECK(only(again, "repeated") == true);
+    CHECK(events(bob.ask({{"event", "comment"}, {"text", "x"}, {"id", "7"}})) == Names{"comment", "ok", "comment"});
+    alice.gone();
+    auto back = stage.enter("r", "alice");
+    CHECK(only(back.ask(first), "repeated") == true);
+    stage.pass(301s);
+    back.heard();
+    CHECK(events(back.ask(first)).size() == 2);
+}
+
+TEST_CASE("a refused comment is not remembered") {
+    Stage stage;
+    auto alice = stage.enter("r", "alice");
+    for (int i = 0; i < 5; ++i) alice.ask(hello);
+    const json late = {{"event", "comment"}, {"text", "x"}, {"id", "7"}};
+    CHECK(only(alice.ask(late), "code") == "rate_limited");
+    stage.pass(1s);
+    alice.heard();
+    CHECK(events(alice.ask(late)).size() == 2);
+}
+
+TEST_CASE("five comments at once and one a second, over all of a user's devices") {
+    Stage stage;
+    auto phone = stage.enter("r", "alice");
+    auto tab = stage.enter("r", "alice");
+    for (int i = 0; i < 5; ++i) CHECK(events((i % 2 ? phone : tab).ask(hello)).back() == "comment");
+    tab.heard();
+    const auto refused = tab.ask(hello);
+    CHECK(only(refused, "code") == "rate_limited");
+    CHECK(only(refused, "retry_after_ms") == 1000);
+    CHECK(only(refused, "of") == "comment");
+    phone.heard();
+    CHECK(only(phone.ask(hello), "code") == "rate_limited");
+    stage.pass(1s);
+    tab.heard();
+    CHECK(events(tab.ask(hello)) == Names{"comment"});
+}
+
+TEST_CASE("who goes on past the rate limit is sent away") {
+    Stage stage;
+    auto alice = stage.enter("r", "alice");
+    for (int i = 0; i < 5; ++i) alice.ask(hello);
+    for (int i = 0; i < 19; ++i) CHECK(only(alice.ask(hello), "code") == "rate_limited");
+    const auto last = alice.ask(hello);
+    REQUIRE(events(last) == Names{"error", "force_disconnect"});
+    CHECK(last[1]["code"] == 4101);
+    CHECK(last[1]["reconnect"] == "backoff");
+    CHECK(last[1]["retry_after_ms"] == 1000);
+}
+
+TEST_CASE("other messages have a rate of their own") {
+    Stage stage;
+    auto alice = stage.enter();
+    for (int i = 0; i < 20; ++i) CHECK(only(alice.ask({{"event", "ping"}}), "event") == "pong");
+    const auto refused = alice.ask({{"event", "join"}, {"room", "r"}, {"user", "alice"}, {"id", "7"}});
+    CHECK(only(refused, "code") == "rate_limited");
+    CHECK(only(refused, "retry_after_ms") == 100);
+    CHECK(only(refused, "id") == "7");
+    stage.pass(100ms);
+    CHECK(only(alice.ask({{"event", "join"}, {"room", "r"}, {"user", "alice"}}), "event") == "joined");
+}
+
+TEST_CASE("in no room one is told once, then sent away") {
+    Stage stage;
+    auto alice = stage.enter();
+    CHECK(only(alice.ask({{"event", "comment"}, {"text", ""}, {"room", "r"}}), "code") == "bad_field");
+    const auto first = alice.ask({{"event", "comment"}, {"text", "x"}, {"room", "r"}, {"id", "7"}});
+    CHECK(only(first, "code") == "not_in_room");
+    CHECK(only(first, "room") == "r");
+    CHECK(only(first, "id") == "7");
+    CHECK(only(alice.ask({{"event", "comment"}, {"text", 5}, {"room", "r"}}), "code") == "bad_field");
+    const auto second = alice.ask({{"event", "kick"}, {"user", "u"}, {"room", "s"}});
+    CHECK(only(second, "event") == "force_disconnect");
+    CHECK(only(second, "code") == 4002);
+    CHECK(only(second, "room") == "s");
+    CHECK(only(second, "reconnect") == "never");
+}
+
+TEST_CASE("an accepted join begins anew") {
+    Stage stage;
+    auto alice = stage.enter();
+    CHECK(only(alice.ask(hello), "code") == "not_in_room");
+    alice.ask({{"event", "join"}, {"room", "r"}, {"user", "alice"}});
+    alice.ask({{"event", "leave"}});
+    CHECK(only(alice.ask(hello), "code") == "not_in_room");
+    CHECK(only(alice.ask(hello), "code") == 4002);
+}
+
+TEST_CASE("in a room, acting on another is refused as often as it is tried") {
+    Stage stage({.commands = {}});
+    auto alice = stage.enter("r", "alice");
+    for (int i = 0; i < 30; ++i)
+        CHECK(only(alice.ask({{"event", "comment"}, {"text", "x"}, {"room", "s"}}), "code") == "not_in_room");
+}
+
+TEST_CASE("in several rooms the room has to be named") {
+    auto rooms = Stage::default_rooms();
+    rooms.membership = roomcast::Membership::many_rooms;
+    Stage stage({}, rooms);
+    auto alice = stage.enter("a", "alice");
+    CHECK(only(alice.ask(hello), "room") == "a");
+    alice.ask({{"event", "join"}, {"room", "b"}});
+    const auto refused = alice.ask(hello);
+    CHECK(only(refused, "code") == "bad_field");
+    CHECK(only(refused, "field") == "room");
+    CHECK(only(alice.ask({{"event", "comment"}, {"text", "x"}, {"room", "a"}}), "seq") == 2);
+    alice.ask({{"event", "leave"}, {"room", "a"}});
+    CHECK(only(alice.ask(hello), "room") == "b");
+}
+
+TEST_CASE("a kick needs a host, a member, and somebody else who is there") {
+    Stage stage({.commands = {}});
+    auto alice = stage.enter("r", "alice");
+    auto bob = stage.enter("r", "bob");
+    auto carol = stage.enter("s", "carol");
+    const auto code = [](Chatter& who, const json& kick) { return only(who.ask(kick), "code"); };
+    CHECK(code(bob, {{"event", "kick"}, {"user", "alice"}}) == "forbidden");
+    CHECK(code(bob, {{"event", "kick"}, {"user", "nobody"}}) == "forbidden");
+    CHECK(code(carol, {{"event", "kick"}, {"user", "bob"}, {"room", "r"}}) == "not_in_room");
+    CHECK(code(alice, {{"event", "kick"}, {"user", "alice"}}) == "forbidden");
+    CHECK(code(alice, {{"event", "kick"}, {"user", "carol"}}) == "not_in_room");
+    CHECK(code(alice, {{"event", "kick"}, {"user", ""}}) == "bad_field");
+    CHECK(stage.service.rooms().count("r") == roomcast::Counts{2, 2});
+
+    CHECK(only(alice.ask({{"event", "kick"}, {"user", "bob"}, {"reason", "spam"}}), "event") == "ok");
+    const auto farewell = bob.heard();
+    CHECK(only(farewell, "event") == "force_disconnect");
+    CHECK(only(farewell, "code") == 4001);
+    CHECK(only(farewell, "reason") == "spam");
+    CHECK(only(farewell, "room") == "r");
+    CHECK(stage.service.rooms().count("r") == roomcast::Counts{1, 1});
+}
+
+TEST_CASE("while it closes a connection is answered its pings, and nothing else") {
+    Stage stage;
+    auto alice = stage.enter("r", "alice");
+    auto bob = stage.enter("r", "bob");
+    alice.ask({{"event", "kick"}, {"user", "bob"}});
+    bob.heard();
+    CHECK(only(bob.ask({{"event", "ping"}, {"id", "7"}}), "id") == "7");
+    CHECK(bob.ask(hello).empty());
+    CHECK(bob.ask({{"event", "join"}, {"room", "r"}, {"user", "bob"}}).empty());
+    CHECK(bob.ask({{"event", "leave"}, {"room", "r"}}).empty());
+    CHECK(bob.ask({{"event", "dance"}}).empty());
+    bob.say_raw("{");
+    CHECK(bob.heard().empty());
+    CHECK(alice.heard().empty());
+    stage.pass(3s);
+    CHECK(bob.handle()->closes() == 1);
+}
+
+TEST_CASE("removed from one of many rooms, a connection goes on in the others") {
+    auto rooms = Stage::default_rooms();
+    rooms.membership = roomcast::Membership::many_rooms;
+    Stage stage({}, rooms);
+    auto alice = stage.enter("a", "alice");
+    auto bob = stage.enter("a", "bob");
+    bob.ask({{"event", "join"}, {"room", "b"}});
+    alice.ask({{"event", "kick"}, {"user", "bob"}});
+    const auto heard = bob.heard();
+    CHECK(only(heard, "event") == "removed");
+    CHECK(only(heard, "room") == "a");
+    CHECK(only(heard, "code") == 4001);
+    CHECK(only(bob.ask({{"event", "comment"}, {"text", "x"}, {"room", "b"}}), "event") == "comment");
+}
+
+TEST_CASE("twenty bad messages end the connection, and each has its answer") {
+    Stage stage;
+    auto alice = stage.enter("r", "alice");
+    for (int i = 0; i < 19; ++i) {
+        alice.say_raw(i % 2 ? "nonsense" : R"({"event":"comment","text":7})");
+        CHECK(only(alice.heard(), "event") == "error");
+    }
+    CHECK(alice.handle()->closes() == 0);
+    alice.say_raw("{}");
+    const auto last = alice.handle()->heard();
+    REQUIRE(last.size() == 2);
+    CHECK(json::parse(last[0].text)["code"] == "bad_event");
+    CHECK(last[1].kind == roomcast::testing::Heard::Kind::close);
+    CHECK(last[1].code == roomcast::CloseCode::policy_violation);
+    CHECK(stage.service.rooms().count("r") == roomcast::Counts{0, 0});
+}
