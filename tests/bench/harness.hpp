@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <time.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -22,6 +24,14 @@ inline double median(std::vector<double> values) {
     return values.size() % 2 != 0 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
+/// What this thread has used of its core: other programs take time, but no
+/// place in a figure.
+inline double processor_seconds() {
+    ::timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
 /// Seconds of one call in each round, by contender.
 template <std::size_t Contenders>
 struct Samples {
@@ -40,16 +50,15 @@ struct Samples {
 };
 
 /// Runs the contenders in turn, A B C A B C, `rounds` times. Each is called
-/// often enough in its turn to take about `least`, after one turn to warm up
-/// which is not counted.
+/// often enough in its turn to take about `least`, after one call that is not
+/// counted: what the one before left in the caches is nobody's merit.
 template <class... Contender>
 Samples<sizeof...(Contender)> interleave(int rounds, std::chrono::duration<double> least,
                                          Contender&&... contender) {
-    using clock = std::chrono::steady_clock;
     const auto turn = [](auto& call, std::size_t times) {
-        const auto start = clock::now();
+        const double start = processor_seconds();
         for (std::size_t i = 0; i < times; ++i) call();
-        return std::chrono::duration<double>(clock::now() - start).count();
+        return processor_seconds() - start;
     };
     const auto times_needed = [&](auto& call) {
         std::size_t times = 1;
@@ -66,6 +75,7 @@ Samples<sizeof...(Contender)> interleave(int rounds, std::chrono::duration<doubl
     for (int round = 0; round < rounds; ++round) {
         std::size_t index = 0;
         const auto measure = [&](auto& call) {
+            call();
             samples.seconds[index].push_back(turn(call, times[index]) / static_cast<double>(times[index]));
             ++index;
         };

@@ -2,7 +2,6 @@
 // Join, migrate, leave, disconnect and kick, each by itself, to be counted by
 // callgrind: see instructions.sh, which divides by the number printed here.
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <memory>
@@ -45,19 +44,13 @@ public:
     void kick(const std::string& user) {
         const roomcast::CloseReason reason{roomcast::CloseCode::removed_from_room, "spam"};
         require(bool(registry_.kick_user(user, reason)), "nobody to kick");
-        while (next_ != time_point::max()) next_ = registry_.poll();
     }
 
 private:
     struct Traits : roomcast::DefaultTraits {
         using events = SilentEvents;
     };
-    using Registry = roomcast::RoomRegistry<Handle, Traits>;
-    using time_point = Registry::time_point;
-
-    time_point next_ = time_point::max();
-    Registry registry_{{.grace = std::chrono::milliseconds(0),
-                        .wake = [this](time_point due) { next_ = std::min(next_, due); }}};
+    roomcast::RoomRegistry<Handle, Traits> registry_;
 };
 
 class NestedMaps {
