@@ -17,16 +17,20 @@ const DEADLINE_MS = 10_000;
 const ROOM_EVENTS = new Set(['comment', 'gift', 'like', 'presence', 'deleted', 'moderation', 'gap', 'sampled']);
 const ANSWERS = new Set(['ok', 'error', 'joined', 'left', 'pong']);
 
+const BINARY = process.env.ROOMCAST_SERVER;
+assert.ok(BINARY, 'ROOMCAST_SERVER names the server binary');
+const INSTRUMENTED = /__[at]san_init/.test(readFileSync(BINARY, 'latin1'));
+
 /** Limits are off, so that a test meets only those that it turns on. */
-const DEFAULT_FLAGS = { port: 0, workers: 2, 'linger-ms': 0, 'comment-rate': 0, 'command-rate': 0 };
+const DEFAULT_FLAGS = { port: 0, workers: 2, 'linger-ms': 0, 'comment-rate': 0, 'command-rate': 0, 'list-rooms': true };
 
 /**
  * A test with a server of its own. Afterwards, whatever the test was about:
  * every client saw a lawful order of events, nobody is left in the registry
  * once all have gone, and the server stops cleanly with exit code 0.
  */
-export function scenario(name, flags, body) {
-    test(name, { timeout: 60_000 }, async () => {
+export function scenario(name, flags, body, options = {}) {
+    test(name, { timeout: 60_000, ...options }, async () => {
         const server = await Server.start(flags);
         try {
             await body(server);
@@ -55,6 +59,8 @@ export async function eventually(ask, accept, what, within = DEADLINE_MS) {
     }
 }
 
+let connections = 0;
+
 /** The promise, or a failure at the deadline. */
 export function limited(promise, what, within = DEADLINE_MS) {
     let timer;
@@ -70,8 +76,6 @@ export class Server {
 
     /** `flags`: `{name: value}`; true is a flag without a value, null leaves a default of the tests out. */
     static async start(flags = {}) {
-        const binary = process.env.ROOMCAST_SERVER;
-        assert.ok(binary, 'ROOMCAST_SERVER names the server binary');
         const all = { ...DEFAULT_FLAGS, ...flags };
         const args = [];
         for (const [name, value] of Object.entries(all)) {
@@ -81,7 +85,7 @@ export class Server {
         }
         const server = new Server();
         server.lingers = all['linger-ms'] !== 0;
-        server.child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+        server.child = spawn(BINARY, args, { stdio: ['ignore', 'pipe', 'pipe'] });
         server.exit = new Promise((resolve, reject) => {
             server.child.once('error', reject);
             server.child.once('close', (code, signal) => resolve({ code, signal }));
@@ -102,13 +106,10 @@ export class Server {
         return server;
     }
 
-    get pid() {
-        return this.child.pid;
-    }
-
-    /** Resident memory in MiB. */
+    /** Resident memory in MiB; 0 for an instrumented build, whose bookkeeping is not the server's. */
     memory() {
-        const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+        if (INSTRUMENTED) return 0;
+        const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
         return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)[1]) / 1024;
     }
 
@@ -175,12 +176,12 @@ export class Server {
  */
 export class Client {
     events = [];
-    arrivals = [];
     violations = [];
     rooms = new Map();
     #taken = new Set();
     #waiting = new Set();
     #requests = 0;
+    #number = ++connections;
 
     static async open(server, { path = '/ws', protocols = [], ...options } = {}) {
         const client = new Client();
@@ -218,9 +219,14 @@ export class Client {
         this.socket._socket.resetAndDestroy();
     }
 
+    /** No other connection uses it: a user's repeated ids count as one message. */
+    fresh_id(what) {
+        return `${what}-${this.#number}-${++this.#requests}`;
+    }
+
     /** Sends with an id of its own, and answers with what carries that id. */
     async request(event, fields = {}) {
-        const id = `${event}-${++this.#requests}`;
+        const id = this.fresh_id(event);
         this.send(event, { id, ...fields });
         const answer = await this.next('', (e) => ANSWERS.has(e.event) && e.id === id);
         if (answer.event !== 'pong') assert.equal(answer.of, event, JSON.stringify(answer));
@@ -253,11 +259,11 @@ export class Client {
     /**
      * The earliest event of that name (any, when empty) which matches and was
      * not yet returned. Fails at the deadline, or as soon as the connection
-     * has ended without it.
+     * has ended without it. `from` skips that many events of the log.
      */
-    next(event, matches = () => true, within = DEADLINE_MS) {
+    next(event, matches = () => true, within = DEADLINE_MS, from = 0) {
         return new Promise((resolve, reject) => {
-            const wait = { wanted: (e) => (!event || e.event === event) && matches(e), resolve, reject };
+            const wait = { wanted: (e) => (!event || e.event === event) && matches(e), resolve, reject, at: from };
             wait.error = new Error(`no ${event || 'such'} event`);
             wait.timer = setTimeout(() => this.#fail(wait, `within ${within} ms`), within);
             this.#waiting.add(wait);
@@ -308,7 +314,7 @@ export class Client {
     // A waiter looks at each event once, so that long logs stay cheap.
     #settle() {
         for (const wait of this.#waiting) {
-            for (wait.at ??= 0; wait.at < this.events.length; ++wait.at) {
+            for (; wait.at < this.events.length; ++wait.at) {
                 if (this.#taken.has(wait.at) || !wait.wanted(this.events[wait.at])) continue;
                 this.#taken.add(wait.at);
                 this.#waiting.delete(wait);
@@ -330,7 +336,6 @@ export class Client {
         if (binary || typeof event?.event !== 'string') this.violations.push(`not an event: ${data}`);
         this.#check(event);
         this.events.push(event);
-        this.arrivals.push(performance.now());
         this.#settle();
     }
 
@@ -390,16 +395,13 @@ export function heard(client, room) {
  * the room and not this process that sets the pace.
  */
 export async function publish(client, room, texts, window = 8) {
-    const batch = `publish-${client.events.length}-`;
+    const batch = `${client.fresh_id('publish')}-`;
     const mine = (e) => e.room === room && e.id !== undefined && e.id.startsWith(batch);
-    let unheard = 0;
+    let from = client.events.length;
+    const echo = async () => (from = client.events.lastIndexOf(await client.next('comment', mine, DEADLINE_MS, from)));
     for (const [i, text] of texts.entries()) {
-        if (unheard >= window) {
-            await client.next('comment', mine);
-            --unheard;
-        }
+        if (i >= window) await echo();
         client.send('comment', { room, text, id: batch + i });
-        ++unheard;
     }
-    for (; unheard > 0; --unheard) await client.next('comment', mine);
+    for (let unheard = Math.min(window, texts.length); unheard > 0; --unheard) await echo();
 }

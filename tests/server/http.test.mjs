@@ -57,6 +57,12 @@ scenario('the list of rooms is in pages, largest first', {}, async (server) => {
     assert.equal((await server.json('/api/rooms?limit=100000')).rooms.length, 5);
 });
 
+scenario('rooms are listed by default on loopback', { 'list-rooms': null }, async (server) => {
+    await server.connect('live', 'alice');
+    assert.equal((await server.json('/api/rooms')).total, 1);
+    assert.deepEqual(await server.counts('live'), { users: 1, connections: 1 });
+});
+
 scenario('one room is asked for by its percent-decoded id', {}, async (server) => {
     const rooms = ['plain', 'a/b', 'a%2Fb', 'ライブ 1', 'x?y#z', '+'];
     for (const room of rooms) await server.connect(room, `user of ${room}`);

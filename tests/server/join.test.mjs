@@ -186,7 +186,8 @@ scenario('more than 256 KiB missed is not recovered, and the newest that fit are
     const { first } = await server.connect('live', 'bob', { since: { epoch: alice.first.epoch, seq: 0 } });
     assert.equal(first.recovered, false);
     const bytes = Buffer.byteLength(JSON.stringify(first.history));
-    assert.ok(bytes <= 256 * 1024 + 1024, `${bytes} bytes of history`);
+    // Numbers and commas may come on top.
+    assert.ok(bytes <= 256 * 1024 + 16 * first.history.length, `${bytes} bytes of history`);
     assert.ok(first.history.length > 50 && first.history.length < 200, `${first.history.length} entries`);
     assert.equal(first.history.at(-1).seq, 200);
 });
@@ -303,14 +304,14 @@ scenario('presence follows joins and leaves within a second, at most one a secon
     assert.equal(more.users, 9);
     phone.socket.terminate();
     await alice.next('presence', (e) => e.connections === 9);
-    const left = performance.now();
     for (const guest of guests) guest.socket.close();
-    await alice.next('presence', (e) => e.users === 1 && e.connections === 1);
-    assert.ok(performance.now() - left < 2_500, 'not long after the last change');
+    const left = Date.now();
+    const last = await alice.next('presence', (e) => e.users === 1 && e.connections === 1);
+    assert.ok(last.ts - left < 1_500, `${last.ts - left} ms after the last change`);
 
-    const at = alice.events.flatMap((e, i) => (e.event === 'presence' ? [alice.arrivals[i]] : []));
+    const at = alice.all('presence').map((e) => e.ts);
     assert.ok(at.length >= 4);
     for (let i = 1; i < at.length; ++i) {
-        assert.ok(at[i] - at[i - 1] > 800, `two within ${at[i] - at[i - 1]} ms`);
+        assert.ok(at[i] - at[i - 1] > 950, `two within ${at[i] - at[i - 1]} ms`);
     }
 });

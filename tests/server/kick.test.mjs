@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict';
 import { heard, publish, scenario } from './harness.mjs';
 
-const GRACE_MS = 400;
-
-scenario('a kick removes every device of the user at once and tells why', { 'grace-ms': GRACE_MS }, async (server) => {
+scenario('a kick removes every device of the user at once and tells why', {}, async (server) => {
     const host = await server.connect('live', 'host');
     const laptop = await server.connect('live', 'bob');
     const phone = await server.connect('live', 'bob');
@@ -20,20 +18,19 @@ scenario('a kick removes every device of the user at once and tells why', { 'gra
 });
 
 scenario('a client that ignores force_disconnect is closed with the same code after the grace period',
-    { 'grace-ms': GRACE_MS }, async (server) => {
+    { 'grace-ms': 1_500 }, async (server) => {
         const host = await server.connect('live', 'host');
         const bob = await server.connect('live', 'bob');
-        assert.equal(bob.first.server.grace_ms, GRACE_MS);
+        assert.equal(bob.first.server.grace_ms, 1_500);
+        const asked = performance.now();
         await host.accepted('kick', { user: 'bob' });
         await bob.farewell({ code: 4001 });
-        const told = performance.now();
         for (const text of ['still', 'talking']) bob.send('comment', { room: 'live', text, id: text });
         bob.send('join', { room: 'live', id: 'rejoin' });
         bob.text('{ not json');
         await bob.request('ping');
         assert.equal((await bob.close_of()).code, 4001);
-        const took = performance.now() - told;
-        assert.ok(took > GRACE_MS * 0.8 && took < GRACE_MS + 2_000, `${took} ms`);
+        assert.ok(performance.now() - asked > 1_500, 'not before the grace period is over');
         assert.deepEqual(bob.events.slice(-2).map((e) => e.event), ['force_disconnect', 'pong'], 'the rest was dropped');
         await publish(host, 'live', ['fence']);
         assert.deepEqual(heard(host, 'live'), [[1, 'host', 'fence']]);

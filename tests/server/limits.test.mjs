@@ -21,8 +21,6 @@ scenario('devices refuse: the newcomer is refused, and nothing else changes',
         const clients = [await server.connect('live', 'alice'), await server.connect('live', 'alice')];
         const third = await server.connect();
         await third.refused('too_many_devices', 'join', { room: 'live', user: 'alice' });
-        await third.refused('too_many_devices', 'join', { room: 'other', user: 'alice' });
-        assert.equal(await server.counts('other'), undefined);
         for (const client of clients) await client.accepted('comment', { text: 'still here' });
         await clients[0].join('live');
         clients[1].socket.close();
@@ -50,7 +48,7 @@ scenario('comments are limited for a user across devices, and take no number whe
         let accepted = 0;
         let refused;
         for (let i = 0; i < 10 && !refused; ++i) {
-            const answer = await (i % 2 ? phone : alice).request('comment', { text: `t${i}`, id: `c${i}` });
+            const answer = await (i % 2 ? phone : alice).request('comment', { text: `t${i}` });
             if (answer.event === 'ok') ++accepted;
             else refused = answer;
         }

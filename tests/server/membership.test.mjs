@@ -23,13 +23,13 @@ scenario('one room per user: a join elsewhere moves the asking connection', {}, 
 });
 
 scenario('evict: the user’s other connections hear where the user is now, and are closed after the grace period',
-    { 'grace-ms': GRACE_MS }, async (server) => {
+    { 'grace-ms': 1_500 }, async (server) => {
         const watcher = await server.connect('a', 'watcher');
         const laptop = await server.connect('a', 'alice');
         const phone = await server.connect();
+        const asked = performance.now();
         const joined = await phone.join('b', { user: 'alice' });
         assert.equal(joined.from, 'a');
-        const told = performance.now();
         await laptop.farewell({ code: 4003, reconnect: 'never', room: 'b' });
         assert.deepEqual(await server.counts('a'), { users: 1, connections: 1 }, 'out at once');
         assert.deepEqual(await server.counts('b'), { users: 1, connections: 1 });
@@ -38,8 +38,7 @@ scenario('evict: the user’s other connections hear where the user is now, and 
         laptop.send('join', { room: 'a', user: 'alice', id: 'dropped too' });
         assert.equal((await laptop.request('ping')).event, 'pong', 'ping alone is answered');
         assert.equal((await laptop.close_of()).code, 4003);
-        const took = performance.now() - told;
-        assert.ok(took > GRACE_MS * 0.8, `closed ${took} ms after the farewell`);
+        assert.ok(performance.now() - asked > 1_500, 'not before the grace period is over');
         assert.equal(laptop.events.at(-1).event, 'pong');
         assert.equal(laptop.events.some((e) => String(e.id).startsWith('dropped')), false);
         await publish(watcher, 'a', ['fence']);
