@@ -263,7 +263,6 @@ private:
     }
 
     void send_ping() override {
-        if (!drained()) return;  // what waits there says as much, once it arrives
         const auto connection = connection_;
         websocketpp::lib::error_code error;
         connection->ping(std::string(), error);

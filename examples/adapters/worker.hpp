@@ -87,7 +87,10 @@ public:
                 remove(*resident);
             }
             // Behind the completions that the cuts have caused.
-            asio::post(context_, [this] { context_.stop(); });
+            asio::post(context_, [this] {
+                drain();
+                context_.stop();
+            });
         });
     }
 

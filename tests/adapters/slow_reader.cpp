@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <string>
+#include <thread>
 
 #include "adapters/client.hpp"
 #include "adapters/running_server.hpp"
@@ -95,4 +96,20 @@ TEST_CASE("no pong waits behind a write that is stuck") {
     int pongs = 0, texts = 0;
     while (texts < taken) (client.read_frame().opcode == 10 ? pongs : texts)++;
     CHECK(pongs == 0);
+}
+
+TEST_CASE("a reader that is behind is pinged too, since only its answer shows that it is there") {
+    auto options = small_buffers();
+    options.websocket.limits.ping_after = 100ms;
+    RunningServer running({}, options);
+    Client client(running.port(), 4096);
+    client.open();
+    const auto session = running.only_session();
+    REQUIRE(session);
+    const int taken = fill(*session);
+    std::this_thread::sleep_for(200ms);
+    int texts = 0;
+    for (int i = 0; i < taken + 1; ++i) texts += client.read_frame().opcode == 1;
+    CHECK(texts == taken);
+    session->terminate();
 }
