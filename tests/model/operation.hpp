@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <sstream>
+#include <string>
+
+#include "roomcast/options.hpp"
+#include "roomcast/testing/fake_connection.hpp"
+#include "roomcast/testing/manual_clock.hpp"
+
+namespace model {
+
+using Clock = roomcast::testing::ManualClock;
+using Time = Clock::time_point;
+using Options = roomcast::BasicOptions<Time>;
+using RoomOptions = roomcast::BasicRoomOptions<Time>;
+using std::chrono::milliseconds;
+
+inline constexpr int none = -1;
+
+enum class Kind : std::uint8_t {
+    renew, stall, fail, throws, resume, writable,
+    attach, join, leave, leave_all, disconnect,
+    publish, broadcast, broadcast_all, send_to_user, send,
+    kick_user, kick_connection, kick_from, close_room,
+    create_room, lock_room, set_info, set_tags, advance, poll,
+};
+inline constexpr std::array kind_names{
+    "renew", "stall", "fail", "throws", "resume", "writable",
+    "attach", "join", "leave", "leave_all", "disconnect",
+    "publish", "broadcast", "broadcast_all", "send_to_user", "send",
+    "kick_user", "kick_connection", "kick_from", "close_room",
+    "create_room", "lock_room", "set_info", "set_tags", "advance", "poll",
+};
+
+/// One call of the public face, in numbers: connections, users and rooms are
+/// indexes. Which fields count depends on the kind.
+struct Operation {
+    Kind kind{};
+    int connection = none;
+    int other = none;  // replaces, except, by
+    int user = none;
+    int room = none;
+    std::string payload{};
+    std::string own{};
+    std::uint64_t require = 0, exclude = 0, tags = 0;
+    std::size_t n = 0;  // history; which send fails; batch
+    std::optional<std::uint64_t> since{};
+    bool right_epoch = true;
+    bool flag = true;  // may_migrate, numbered, locked, control
+    bool update_info = false;
+    bool by_handle = false;  // through a room handle
+    int info = 0;
+    int context = 0;
+    roomcast::CloseReason reason{};
+    RoomOptions room_options{};
+    milliseconds time{0};
+};
+
+inline std::string describe(const Operation& op) {
+    std::ostringstream out;
+    out << kind_names[static_cast<std::size_t>(op.kind)];
+    const auto field = [&](const char* name, const auto& value, const auto& omitted) {
+        if (!(value == omitted)) out << ' ' << name << '=' << value;
+    };
+    field("c", op.connection, none);
+    field("other", op.other, none);
+    field("user", op.user, none);
+    field("room", op.room, none);
+    field("payload", op.payload, std::string());
+    field("own", op.own, std::string());
+    field("require", op.require, 0u);
+    field("exclude", op.exclude, 0u);
+    field("tags", op.tags, 0u);
+    field("n", op.n, 0u);
+    if (op.since) out << " since=" << *op.since << (op.right_epoch ? "" : " (of another epoch)");
+    field("flag", op.flag, true);
+    field("update_info", op.update_info, false);
+    field("by_handle", op.by_handle, false);
+    field("info", op.info, 0);
+    field("context", op.context, 0);
+    if (!op.reason.text.empty()) out << " code=" << static_cast<int>(op.reason.code);
+    const RoomOptions plain;
+    field("max_users", op.room_options.max_users, plain.max_users);
+    field("history", op.room_options.history, plain.history);
+    field("linger", op.room_options.linger.count(), plain.linger.count());
+    field("idle", op.room_options.idle.count(), plain.idle.count());
+    field("keep_empty", op.room_options.keep_empty, plain.keep_empty);
+    field("locked", op.room_options.locked, plain.locked);
+    if (op.room_options.ends_at)
+        out << " ends_at=" << std::chrono::duration_cast<milliseconds>(op.room_options.ends_at->time_since_epoch()).count();
+    field("ms", op.time.count(), 0);
+    return out.str();
+}
+
+/// Numbers from a seed, the same on every platform.
+class Random {
+public:
+    explicit Random(std::uint64_t seed) : state_(seed) {}
+    std::uint64_t next() {  // splitmix64, by Sebastiano Vigna
+        std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+        return z ^ (z >> 31);
+    }
+    std::size_t below(std::size_t n) { return static_cast<std::size_t>(next() % n); }
+    int index(std::size_t n) { return static_cast<int>(below(n)); }
+    bool one_in(std::size_t n) { return below(n) == 0; }
+
+private:
+    std::uint64_t state_;
+};
+
+}  // namespace model
