@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#include "unit/allocations.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "support/catch.hpp"
+
+namespace {
+
+// Before each block lies its size, in as many bytes as keep it aligned.
+constexpr std::size_t header = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+
+std::atomic<std::size_t> live{0};
+thread_local std::size_t count = 0;
+thread_local std::size_t fails_in = 0;  // 0: never
+thread_local bool fails_on = false;     // every one after that too
+thread_local bool failed = false;
+
+void* allocate(std::size_t size) {
+    ++count;
+    if (fails_in != 0 && --fails_in == 0) {
+        failed = true;
+        if (fails_on) fails_in = 1;
+        throw std::bad_alloc();
+    }
+    void* memory = std::malloc(header + size);
+    if (!memory) throw std::bad_alloc();
+    *static_cast<std::size_t*>(memory) = size;
+    live += size;
+    return static_cast<char*>(memory) + header;
+}
+
+void release(void* block) noexcept {
+    if (!block) return;
+    void* memory = static_cast<char*>(block) - header;
+    live -= *static_cast<std::size_t*>(memory);
+    std::free(memory);
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size); }
+void* operator new[](std::size_t size) { return allocate(size); }
+void operator delete(void* block) noexcept { release(block); }
+void operator delete[](void* block) noexcept { release(block); }
+void operator delete(void* block, std::size_t) noexcept { release(block); }
+void operator delete[](void* block, std::size_t) noexcept { release(block); }
+
+namespace unit::allocations {
+
+std::size_t live_bytes() noexcept { return live; }
+std::size_t made() noexcept { return count; }
+
+Failure::Failure(std::size_t n, bool all) noexcept {
+    fails_in = n;
+    fails_on = all;
+    failed = false;
+}
+Failure::~Failure() { fails_in = 0; }
+bool Failure::happened() const noexcept { return failed; }
+
+}  // namespace unit::allocations
+
+TEST_CASE("allocations are counted, and fail on demand") {
+    const auto before = unit::allocations::live_bytes();
+    const auto made = unit::allocations::made();
+    auto* block = ::operator new(100);
+    CHECK(unit::allocations::live_bytes() == before + 100);
+    ::operator delete(block);
+    CHECK(unit::allocations::live_bytes() == before);
+    CHECK(unit::allocations::made() == made + 1);
+    bool thrown = false;
+    bool happened = false;
+    {
+        const unit::allocations::Failure failure(2);
+        ::operator delete(::operator new(1));
+        try {
+            ::operator delete(::operator new(1));
+        } catch (const std::bad_alloc&) {
+            thrown = true;
+        }
+        happened = failure.happened();
+    }
+    CHECK(thrown);
+    CHECK(happened);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "roomcast/detail/flat_index.hpp"
+
+#include <map>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "unit/allocations.hpp"
+
+namespace {
+struct Record {
+    int key;
+    std::size_t hash;
+};
+using Index = roomcast::detail::FlatIndex<Record>;
+
+Record* find(const Index& index, int key, std::size_t hash) {
+    return index.find(hash, [&](const Record& r) { return r.key == key; });
+}
+void insert(Index& index, Record& record) {
+    index.reserve();
+    index.insert(record, record.hash);
+}
+}  // namespace
+
+TEST_CASE("an index erases by identity: an equal record stays", "[invariant-12]") {
+    Index index;
+    Record old{1, 77}, young{1, 77};
+    insert(index, old);
+    insert(index, young);
+    index.erase(old, old.hash);
+    CHECK(index.size() == 1);
+    CHECK(find(index, 1, 77) == &young);
+    insert(index, old);
+    index.erase(old, old.hash);
+    CHECK(find(index, 1, 77) == &young);
+}
+
+TEST_CASE("an index with nothing in it holds no memory", "[invariant-11]") {
+    const auto before = unit::allocations::live_bytes();
+    Index index;
+    CHECK(find(index, 1, 1) == nullptr);
+    std::size_t from = 5;
+    CHECK(index.any(&from) == nullptr);
+    Record record{1, 5};
+    insert(index, record);
+    CHECK(unit::allocations::live_bytes() > before);
+    index.erase(record, record.hash);
+    CHECK(unit::allocations::live_bytes() == before);
+}
+
+TEST_CASE("an index does what a map does, also when many records share few places") {
+    std::mt19937 random(7);
+    for (const std::size_t places : {3U, 50U, 100'000U}) {
+        Index index;
+        std::map<int, std::unique_ptr<Record>> reference;
+        for (int step = 0; step < 5000; ++step) {
+            const int key = static_cast<int>(random() % 300);
+            auto& slot = reference[key];
+            if (slot) {
+                index.erase(*slot, slot->hash);
+                slot.reset();
+            } else {
+                // The last places, so that runs wrap around.
+                slot = std::make_unique<Record>(Record{key, static_cast<std::size_t>(-1) - random() % places});
+                insert(index, *slot);
+            }
+            if (step % 50 != 0) continue;
+            std::size_t size = 0;
+            for (const auto& [k, record] : reference)
+                if (record) {
+                    ++size;
+                    REQUIRE(find(index, k, record->hash) == record.get());
+                }
+            REQUIRE(index.size() == size);
+            REQUIRE(find(index, -1, 0) == nullptr);
+        }
+    }
+}
+
+TEST_CASE("any finds every record in the end") {
+    Index index;
+    std::vector<std::unique_ptr<Record>> records;
+    for (int i = 0; i < 100; ++i) {
+        records.push_back(std::make_unique<Record>(Record{i, static_cast<std::size_t>(i) * 31}));
+        insert(index, *records.back());
+    }
+    std::size_t from = 0, found = 0;
+    while (Record* r = index.any(&from)) {
+        index.erase(*r, r->hash);
+        ++found;
+    }
+    CHECK(found == 100);
+    CHECK(index.size() == 0);
+}
+
+TEST_CASE("an index that cannot grow is as before", "[invariant-9]") {
+    Index index;
+    std::vector<Record> records;
+    for (int i = 0; i < 6; ++i) records.push_back({i, static_cast<std::size_t>(i)});
+    for (Record& r : records) insert(index, r);
+    bool thrown = false;
+    {
+        const unit::allocations::Failure failure(1);
+        try {
+            index.reserve();
+        } catch (const std::bad_alloc&) {
+            thrown = true;
+        }
+    }
+    CHECK(thrown);
+    for (Record& r : records) CHECK(find(index, r.key, r.hash) == &r);
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "roomcast/detail/list.hpp"
+
+#include <vector>
+
+#include "support/catch.hpp"
+
+namespace {
+using roomcast::detail::Link;
+using roomcast::detail::List;
+
+struct Here;
+struct There;
+struct Node : Link<Here>, Link<There> {
+    int value;
+    explicit Node(int v) : value(v) {}
+};
+
+template <class Tag>
+std::vector<int> values(const List<Node, Tag>& list) {
+    std::vector<int> forwards, backwards;
+    for (Node* n = list.front(); n; n = list.next(*n)) forwards.push_back(n->value);
+    for (Node* n = list.back(); n; n = list.previous(*n)) backwards.insert(backwards.begin(), n->value);
+    CHECK(forwards == backwards);
+    return forwards;
+}
+using Values = std::vector<int>;
+}  // namespace
+
+TEST_CASE("a list keeps its nodes in order, at both ends") {
+    Node a(1), b(2), c(3);
+    List<Node, Here> list;
+    CHECK(list.empty());
+    CHECK(list.front() == nullptr);
+    CHECK(list.back() == nullptr);
+    list.push_back(b);
+    list.push_back(c);
+    list.push_front(a);
+    CHECK(values(list) == Values{1, 2, 3});
+    CHECK(list.pop_front() == &a);
+    CHECK_FALSE(List<Node, Here>::linked(a));
+    CHECK(values(list) == Values{2, 3});
+}
+
+TEST_CASE("a node leaves without its list, and twice without harm") {
+    Node a(1), b(2), c(3);
+    List<Node, Here> list;
+    for (Node* n : {&a, &b, &c}) list.push_back(*n);
+    List<Node, Here>::unlink(b);
+    List<Node, Here>::unlink(b);
+    CHECK(values(list) == Values{1, 3});
+    List<Node, Here>::unlink(a);
+    List<Node, Here>::unlink(c);
+    CHECK(list.empty());
+    CHECK(list.pop_front() == nullptr);
+}
+
+TEST_CASE("a node is in two lists by two tags") {
+    Node a(1);
+    List<Node, Here> here;
+    List<Node, There> there;
+    here.push_back(a);
+    there.push_back(a);
+    List<Node, Here>::unlink(a);
+    CHECK(here.empty());
+    CHECK(values(there) == Values{1});
+}
+
+TEST_CASE("a list takes all of another at its end") {
+    Node a(1), b(2), c(3), d(4);
+    List<Node, Here> one, two;
+    one.take(two);
+    CHECK(one.empty());
+    two.push_back(a);
+    two.push_back(b);
+    one.take(two);
+    CHECK(two.empty());
+    two.push_back(c);
+    two.push_back(d);
+    one.take(two);
+    CHECK(values(one) == Values{1, 2, 3, 4});
+    two.take(one);
+    CHECK(values(two) == Values{1, 2, 3, 4});
+    CHECK(one.empty());
+}

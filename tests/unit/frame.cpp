@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "roomcast/frame.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "support/catch.hpp"
+#include "unit/allocations.hpp"
+
+using roomcast::Frame;
+namespace allocations = unit::allocations;
+
+TEST_CASE("a frame holds a copy of its bytes, zeros among them") {
+    std::string text("a\0b", 3);
+    const Frame frame(text);
+    text = "changed";
+    CHECK(frame.view() == std::string_view("a\0b", 3));
+    CHECK(frame.size() == 3);
+    CHECK(std::string_view(frame.data(), frame.size()) == frame.view());
+    CHECK_FALSE(frame.empty());
+}
+
+TEST_CASE("copies of a frame share its bytes") {
+    const Frame one("bytes");
+    const auto made = allocations::made();
+    const Frame two = one;
+    Frame three;
+    three = two;
+    CHECK(allocations::made() == made);
+    CHECK(three.data() == one.data());
+}
+
+TEST_CASE("a frame that was moved from is empty") {
+    Frame one("bytes");
+    const Frame two = std::move(one);
+    CHECK(one.empty());
+    CHECK(two.view() == "bytes");
+}
+
+TEST_CASE("an empty frame allocates nothing") {
+    const auto made = allocations::made();
+    const Frame none;
+    const Frame empty("");
+    CHECK(allocations::made() == made);
+    CHECK(none.empty());
+    CHECK(empty.size() == 0);
+    CHECK(empty.view().empty());
+}
+
+TEST_CASE("the last of a frame's holders frees its bytes") {
+    const auto before = allocations::live_bytes();
+    {
+        Frame one(std::string_view("some bytes that are shared"));
+        Frame two = one;
+        one = Frame();
+        CHECK(allocations::live_bytes() > before);
+        CHECK(two.view() == "some bytes that are shared");
+        two = two;  // to itself
+        CHECK(two.view() == "some bytes that are shared");
+    }
+    CHECK(allocations::live_bytes() == before);
+}
+
+TEST_CASE("an encoder can write a frame in place") {
+    const Frame frame = Frame::filled(4, [](char* bytes) { std::fill_n(bytes, 4, 'x'); });
+    CHECK(frame.view() == "xxxx");
+    CHECK(Frame::filled(0, [](char*) { FAIL("nothing to write"); }).empty());
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "roomcast/json_events.hpp"
+
+#include <array>
+
+#include "roomcast/traits.hpp"
+#include "support/catch.hpp"
+
+namespace {
+using namespace roomcast;
+using namespace std::chrono_literals;
+using T = detail::Types<int*, DefaultTraits>;
+
+int* const c = nullptr;
+const std::string room = "r\"1", other = "r2", user = "ann";
+const JsonEvents events;
+}  // namespace
+
+TEST_CASE("an epoch is 16 hexadecimal digits") {
+    CHECK(epoch_text(0) == "0000000000000000");
+    CHECK(epoch_text(0xab) == "00000000000000ab");
+    CHECK(epoch_text(0xfedcba9876543210) == "fedcba9876543210");
+}
+
+TEST_CASE("joined tells where, who, how many, and the history") {
+    const std::array<HistoryEntry, 2> history{{{6, "{\"a\":1}"}, {7, "plain"}}};
+    JoinedEvent<T> e{c, room, user, nullptr, nullptr, None{}, nullptr, {0xab, 7}, {2, 3}, true, true, history};
+    CHECK(events.joined(e) ==
+          R"({"event":"joined","room":"r\"1","user":"ann","epoch":"00000000000000ab","seq":7,)"
+          R"("online":{"users":2,"connections":3},"was_recovering":true,"recovered":true,)"
+          R"("history":[{"seq":6,"payload":"{\"a\":1}"},{"seq":7,"payload":"plain"}]})");
+    JoinedEvent<T> moved{c, room, user, &other, nullptr, None{}, nullptr, {0xab, 7}, {2, 3}, false, false, {}};
+    CHECK(events.joined(moved) ==
+          R"({"event":"joined","room":"r\"1","user":"ann","from":"r2","epoch":"00000000000000ab","seq":7,)"
+          R"("online":{"users":2,"connections":3},"was_recovering":false,"recovered":false,"history":[]})");
+}
+
+TEST_CASE("moved, left and gap name their rooms") {
+    CHECK(events.moved(MovedEvent<T>{c, other, room}) == R"({"event":"moved","from":"r2","to":"r\"1"})");
+    CHECK(events.left(LeftEvent<T>{c, other, None{}}) == R"({"event":"left","room":"r2"})");
+    CHECK(events.gap(GapEvent<T>{c, other, 3, 5, 9}) == R"({"event":"gap","room":"r2","dropped":3,"from":5,"to":9})");
+    CHECK(events.published(PublishedEvent<T>{c, other, None{}, {1, 2}}).empty());
+}
+
+TEST_CASE("a removal tells its code, its reason, and when to come back") {
+    CHECK(events.removed(RemovedEvent<T>{c, other, {CloseCode::banned, "spam", 1500ms}}) ==
+          R"({"event":"removed","room":"r2","code":4005,"reason":"spam","retry_after_ms":1500})");
+    CHECK(events.force_disconnect(ForceDisconnectEvent<T>{c, &other, {CloseCode::banned, "spam"}}) ==
+          R"({"event":"force_disconnect","code":4005,"reason":"spam","reconnect":"never","room":"r2"})");
+    CHECK(events.force_disconnect(ForceDisconnectEvent<T>{c, nullptr, {CloseCode::restarting, "", 500ms}}) ==
+          R"({"event":"force_disconnect","code":4200,"reason":"","reconnect":"now","retry_after_ms":500})");
+}
+
+TEST_CASE("codes under 4000 are told by the close alone") {
+    CHECK(events.force_disconnect(ForceDisconnectEvent<T>{c, &other, {CloseCode::normal, "bye"}}).empty());
+    CHECK(events.force_disconnect(ForceDisconnectEvent<T>{c, &other, {CloseCode{3999}, "bye"}}).empty());
+}

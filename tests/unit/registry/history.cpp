@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include "unit/registry/world.hpp"
+
+namespace {
+using namespace unit;
+
+/// A world with a room `r` that stays, and `count` messages in it.
+struct Past : World {
+    Past(std::size_t count, RoomOptions room, Options o = {}) : World(std::move(o)) {
+        room.keep_empty = true;
+        rooms.create_room("r", room);
+        for (const auto& text : numbered("m", 1, count)) rooms.broadcast("r", text);
+    }
+
+    std::uint64_t epoch() { return rooms.position("r")->epoch; }
+    Reply ask(std::optional<Position> since, std::size_t history = 0) {
+        const auto c = make_fake("reader" + std::to_string(++readers_));
+        REQUIRE(rooms.join(c, {.user = c->name(), .room = "r", .history = history, .since = since}));
+        CHECK(c->frames() == Texts{"+r"});
+        rooms.disconnect(c);
+        return log->replies.back();
+    }
+
+private:
+    int readers_ = 0;
+};
+}  // namespace
+
+TEST_CASE("a join gets the newest messages it asks for, oldest first") {
+    Past w(7, {.history = 5});
+    CHECK(w.ask({}).history.empty());
+    CHECK(w.ask({}, 2).history == Texts{"6=m6", "7=m7"});
+    const Reply all = w.ask({}, 100);
+    CHECK(all.history == Texts{"3=m3", "4=m4", "5=m5", "6=m6", "7=m7"});
+    CHECK_FALSE(all.was_recovering);
+    CHECK_FALSE(all.recovered);
+    CHECK(all.position == Position{w.epoch(), 7});
+}
+
+TEST_CASE("a join gets everything after the position it has seen, exactly once", "[invariant-6]") {
+    Past w(7, {.history = 5});
+    for (std::uint64_t seen = 2; seen <= 7; ++seen) {
+        const Reply reply = w.ask(Position{w.epoch(), seen}, 1);
+        CHECK(reply.was_recovering);
+        CHECK(reply.recovered);
+        CHECK(reply.position.seq == 7);
+        REQUIRE(reply.history.size() == 7 - seen);
+        for (std::uint64_t i = seen + 1; i <= 7; ++i)
+            CHECK(reply.history[i - seen - 1] == std::to_string(i) + "=m" + std::to_string(i));
+    }
+}
+
+TEST_CASE("what history no longer reaches is not called recovered", "[invariant-6]") {
+    Past w(7, {.history = 5});
+    const Texts all{"3=m3", "4=m4", "5=m5", "6=m6", "7=m7"};
+    for (const Position since : {Position{w.epoch(), 1}, Position{w.epoch(), 0}, Position{w.epoch() + 1, 6},
+                                 Position{w.epoch(), 8}, Position{0, 0}}) {
+        const Reply reply = w.ask(since);
+        CHECK(reply.was_recovering);
+        CHECK_FALSE(reply.recovered);
+        CHECK(reply.history == all);
+    }
+}
+
+TEST_CASE("a join's history is cut to the newest that fit, and then not called recovered", "[invariant-6]") {
+    Past w(5, {.history = 100}, {.join_history_bytes = 4});
+    const Reply reply = w.ask(Position{w.epoch(), 0});
+    CHECK(reply.history == Texts{"4=m4", "5=m5"});
+    CHECK_FALSE(reply.recovered);
+    CHECK(w.ask(Position{w.epoch(), 3}).recovered);
+}
+
+TEST_CASE("a room keeps as many messages and bytes as it may", "[invariant-10]") {
+    Past w(0, {.history = 100, .history_bytes = 10});
+    w.rooms.broadcast("r", "12345");
+    w.rooms.broadcast("r", "67890");
+    CHECK(w.ask({}, 9).history == Texts{"1=12345", "2=67890"});
+    w.rooms.broadcast("r", "a");
+    CHECK(w.ask({}, 9).history == Texts{"2=67890", "3=a"});
+    w.rooms.broadcast("r", "longer than all");
+    CHECK(w.ask({}, 9).history.empty());
+    CHECK_FALSE(w.ask(Position{w.epoch(), 3}).recovered);
+    Past counted(50, {.history = 3, .history_bytes = 0});
+    CHECK(counted.ask({}, 9).history.size() == 3);
+}
+
+TEST_CASE("a room without history still numbers, and recovers only who missed nothing") {
+    Past w(3, RoomOptions{});
+    CHECK(w.ask(Position{w.epoch(), 3}).recovered);
+    const Reply behind = w.ask(Position{w.epoch(), 2});
+    CHECK_FALSE(behind.recovered);
+    CHECK(behind.history.empty());
+}
+
+TEST_CASE("between a reply and the first live message there is no gap and no repeat", "[invariant-6]") {
+    World w{{.room = {.history = 100}}};
+    const auto ann = w.member("ann", "r");
+    const auto reader = make_fake("reader", 1);
+    // Every send of the talker makes the next message; the reader joins amidst.
+    int said = 1;
+    ann->on_send = [&](std::string_view) {
+        if (said == 10) CHECK(w.rooms.join(reader, {.user = "reader", .room = "r", .since = Position{w.rooms.position("r")->epoch, 4}}));
+        if (said < 20) w.rooms.broadcast("r", "m" + std::to_string(++said));
+    };
+    w.rooms.broadcast("r", "m1");
+    const Reply reply = w.log->replies.back();
+    CHECK(reply.recovered);
+    Texts heard = reply.history;
+    for (const auto& frame : reader->frames())
+        if (const auto colon = frame.find(':'); colon != frame.npos) heard.push_back(frame.substr(0, colon) + '=' + frame.substr(colon + 1));
+    Texts expected;
+    for (int i = 5; i <= 20; ++i) expected.push_back(std::to_string(i) + "=m" + std::to_string(i));
+    CHECK(heard == expected);
+}
+
+TEST_CASE("a lingering room keeps its numbers and its history") {
+    World w{{.room = {.history = 10, .linger = 60s}}};
+    const auto ann = w.member("ann", "r");
+    w.rooms.broadcast("r", "1");
+    const Position before = *w.rooms.position("r");
+    w.rooms.disconnect(ann);
+    CHECK(w.rooms.count("r") == Counts{0, 0});
+    w.after(59s);
+    const auto bob = make_fake("bob");
+    REQUIRE(w.rooms.join(bob, {.user = "bob", .room = "r", .since = Position{before.epoch, 0}}));
+    CHECK(w.log->replies.back().recovered);
+    CHECK(w.log->replies.back().history == Texts{"1=1"});
+    w.after(60s);
+    CHECK(w.rooms.room_count() == 1);
+    w.rooms.disconnect(bob);
+    w.after(60s);
+    CHECK(w.rooms.room_count() == 0);
+}
+
+TEST_CASE("numbers that a lost room had given are not recovered from the next of its name") {
+    World w{{.room = {.history = 10}}};
+    const auto ann = w.member("ann", "r");
+    w.rooms.broadcast("r", "old");
+    const Position before = *w.rooms.position("r");
+    w.rooms.disconnect(ann);
+    const auto bob = w.member("bob", "r");
+    w.rooms.broadcast("r", "new");
+    w.rooms.broadcast("r", "newer");
+    const auto cat = make_fake("cat");
+    REQUIRE(w.rooms.join(cat, {.user = "cat", .room = "r", .since = before}));
+    CHECK_FALSE(w.log->replies.back().recovered);
+    CHECK(w.log->replies.back().history == Texts{"1=new", "2=newer"});
+}

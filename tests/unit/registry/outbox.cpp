@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+#include <thread>
+
+#include "unit/registry/world.hpp"
+
+namespace {
+using namespace unit;
+
+void say(World& w, std::size_t first, std::size_t last, std::string_view room = "r") {
+    for (const auto& text : numbered("m", first, last)) w.rooms.broadcast(room, text);
+}
+}  // namespace
+
+TEST_CASE("what a busy connection did not take waits, and comes in order") {
+    World w;
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    ann->stall_on(2);
+    say(w, 1, 3);
+    CHECK(ann->frames() == Texts{"m1"});
+    CHECK(bob->frames() == Texts{"m1", "m2", "m3"});
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"m1", "m2", "m3"});
+    say(w, 4, 4);
+    CHECK(ann->frames().back() == "m4");
+}
+
+TEST_CASE("while something waits everything goes behind it, without asking the transport") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 1);
+    const auto asked = ann->attempts();
+    ann->release();
+    say(w, 2, 3);
+    w.rooms.send(ann, "reply");
+    CHECK(ann->attempts() == asked);
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"m1", "m2", "m3", "reply"});
+}
+
+TEST_CASE("a connection that is busy again keeps the rest") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 5);
+    ann->stall_on(3);
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"m1", "m2"});
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"m1", "m2"});
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == numbered("m", 1, 5));
+}
+
+TEST_CASE("`writable` from within the send that then answers busy is not lost") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    ann->on_send = [&](std::string_view) {
+        ann->release();
+        w.rooms.writable(ann);
+    };
+    say(w, 1, 1);
+    CHECK(ann->frames() == Texts{"m1"});
+}
+
+TEST_CASE("`writable` on another thread before the send has answered busy is not lost") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    int times = 0;
+    ann->on_send = [&](std::string_view) {
+        // The first is the message's own send, the second the outbox's.
+        if (++times > 2) return;
+        std::thread([&] {
+            if (times == 2) ann->release();
+            w.rooms.writable(ann);
+        }).join();
+    };
+    say(w, 1, 1);
+    CHECK(ann->frames() == Texts{"m1"});
+}
+
+TEST_CASE("`writable` without need, or of nobody, does nothing") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    w.rooms.writable(ann);
+    w.rooms.writable(make_fake());
+    CHECK(ann->heard().empty());
+}
+
+TEST_CASE("a full outbox drops the oldest and says exactly which, before the next message", "[invariant-10]") {
+    World w{{.outbox_messages = 3}};
+    const auto ann = w.member("ann", "r");
+    say(w, 1, 2);
+    ann->stall();
+    say(w, 3, 10);
+    CHECK(w.rooms.statistics().dropped == 5);
+    ann->release();
+    w.rooms.writable(ann);
+    say(w, 11, 11);
+    CHECK(ann->frames() == Texts{"m1", "m2", "~r 5:3-7", "m8", "m9", "m10", "m11"});
+}
+
+TEST_CASE("an outbox is bounded in bytes too", "[invariant-10]") {
+    World w{{.outbox_bytes = 5}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 3);
+    w.rooms.broadcast("r", "longer than all");
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"~r 4:1-4"});
+    CHECK(w.rooms.statistics().dropped == 4);
+    say(w, 5, 5);
+    CHECK(ann->frames().back() == "m5");
+}
+
+TEST_CASE("each room has its own gap, and what has no number none", "[invariant-10]") {
+    World w{{.membership = Membership::many_rooms, .outbox_messages = 2}};
+    const auto ann = w.member("ann", "a");
+    REQUIRE(w.join(ann, "b"));
+    forget(ann);
+    ann->stall();
+    for (const auto& text : numbered("", 1, 4)) {
+        w.rooms.broadcast("a", "a" + text);
+        w.rooms.broadcast("b", "likes", {.numbered = false});
+        w.rooms.broadcast("b", "b" + text);
+    }
+    CHECK(w.rooms.statistics().dropped == 10);
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"~a 4:1-4", "~b 3:1-3", "likes", "b4"});
+}
+
+TEST_CASE("what is dropped after a gap went out has a gap of its own", "[invariant-10]") {
+    World w{{.outbox_messages = 2}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 4);
+    ann->stall_on(2);
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"~r 2:1-2"});
+    say(w, 5, 5);
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"~r 2:1-2", "~r 1:3-3", "m4", "m5"});
+}
+
+TEST_CASE("a gap that was not taken grows while it waits", "[invariant-10]") {
+    World w{{.outbox_messages = 2}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 4);
+    w.rooms.writable(ann);
+    say(w, 5, 5);
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"~r 3:1-3", "m4", "m5"});
+}
+
+TEST_CASE("a gap of messages that were skipped by a filter counts only what was meant for the connection") {
+    World w{{.outbox_messages = 1}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 1);
+    w.rooms.broadcast("r", "not for ann", {.except = &ann});
+    say(w, 3, 4);
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"~r 2:1-3", "m4"});
+}
+
+TEST_CASE("control events are never dropped; too many of them end the connection", "[invariant-10]") {
+    World w{{.outbox_messages = 1, .outbox_control_messages = 3}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    for (const auto& text : numbered("reply ", 1, 3)) CHECK(w.rooms.send(ann, text));
+    say(w, 1, 3);
+    CHECK(w.rooms.is_member(ann, "r"));
+    w.rooms.send(ann, "one too many");
+    CHECK_FALSE(w.rooms.is_member(ann, "r"));
+    CHECK(w.rooms.statistics().slow_consumers == 1);
+    CHECK(w.log->events.back() == "room_closed r");
+    CHECK(w.log->events[2] == "left r ann/ann removed slow_consumer*");
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"reply 1", "reply 2", "reply 3", "one too many", "! 4100 r"});
+    w.after(3s);
+    CHECK(ann->heard().back() == Heard{Heard::Kind::close, "read too slowly", CloseCode::slow_consumer});
+}
+
+TEST_CASE("control events are bounded in bytes too", "[invariant-10]") {
+    World w{{.outbox_control_bytes = 10}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    w.rooms.send(ann, "1234567890");
+    CHECK(w.rooms.is_member(ann, "r"));
+    w.rooms.send(ann, "x");
+    CHECK_FALSE(w.rooms.is_member(ann, "r"));
+    CHECK(w.rooms.statistics().slow_consumers == 1);
+}
+
+TEST_CASE("a connection that never takes anything is closed and cut off all the same") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 1);
+    w.rooms.kick_user("ann", {});
+    w.after(3s);
+    w.after(5s);
+    CHECK(ann->frames().empty());
+    CHECK(ann->closes() == 1);
+    CHECK(ann->terminates() == 1);
+    w.rooms.writable(ann);
+    CHECK(ann->frames().empty());
+}
+
+TEST_CASE("an emptied outbox is gone: the next message goes straight to the transport") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 1);
+    ann->release();
+    w.rooms.writable(ann);
+    const auto asked = ann->attempts();
+    say(w, 2, 2);
+    CHECK(ann->attempts() == asked + 1);
+    CHECK(ann->frames() == Texts{"m1", "m2"});
+}
+
+TEST_CASE("a connection that disconnects while its outbox is being emptied hears no more") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 3);
+    ann->release();
+    ann->on_send = [&](std::string_view) { w.rooms.disconnect(ann); };
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"m1"});
+    CHECK(w.rooms.count() == Counts{0, 0});
+}
+
+TEST_CASE("one thread empties an outbox, whatever comes from others meanwhile") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 2);
+    ann->release();
+    ann->on_send = [&](std::string_view frame) {
+        if (frame != "m1") return;
+        std::thread([&] {
+            w.rooms.writable(ann);
+            say(w, 3, 3);
+            w.rooms.send(ann, "reply");
+        }).join();
+        CHECK(ann->frames() == Texts{"m1"});
+    };
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"m1", "m2", "m3", "reply"});
+}

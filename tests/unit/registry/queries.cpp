@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include <map>
+#include <set>
+
+#include "unit/registry/world.hpp"
+
+namespace {
+using namespace unit;
+}
+
+TEST_CASE("questions about the unknown have empty answers") {
+    World w;
+    const auto stranger = make_fake("s");
+    CHECK(w.rooms.room_of("ann") == std::nullopt);
+    CHECK(w.rooms.rooms_of_user("ann").empty());
+    CHECK(w.rooms.rooms_of(stranger).empty());
+    CHECK(w.rooms.user_of(stranger) == std::nullopt);
+    CHECK_FALSE(w.rooms.is_member(stranger, "r"));
+    CHECK_FALSE(w.rooms.is_member("ann", "r"));
+    CHECK(w.rooms.count("r") == std::nullopt);
+    CHECK(w.rooms.position("r") == std::nullopt);
+    CHECK(w.rooms.members("r").members.empty());
+    CHECK(w.rooms.members("r").next == 0);
+    CHECK(w.rooms.top_rooms(5).empty());
+    CHECK(w.rooms.info("r", "ann") == nullptr);
+}
+
+TEST_CASE("members are shown with their connections and info") {
+    World w;
+    const auto one = make_fake("ann/1"), two = make_fake("ann/2");
+    REQUIRE(w.rooms.join(one, {.user = "ann", .room = "r", .info = Info("Ann")}));
+    REQUIRE(w.join(two, "r"));
+    const auto bob = w.member("bob", "r");
+    const auto page = w.rooms.members("r");
+    CHECK(page.next == 0);
+    REQUIRE(page.members.size() == 2);
+    CHECK(page.members[0].user == "bob");
+    CHECK(page.members[1].user == "ann");
+    CHECK(page.members[1].info->name == "Ann");
+    CHECK(page.members[1].connection_count == 2);
+    CHECK(page.members[1].connections == std::vector<FakeConnection>{one, two});
+}
+
+TEST_CASE("pages of members show everybody who stays, while others leave and come", "[invariant-15]") {
+    World w;
+    std::vector<FakeConnection> members;
+    for (int i = 0; i < 1000; ++i) members.push_back(w.member("u" + std::to_string(i), "r"));
+    std::set<std::string> seen;
+    std::size_t from = 0, pages = 0, leaving = 0;
+    do {
+        const auto page = w.rooms.members("r", from, 100);
+        CHECK(page.members.size() <= 100);
+        for (const auto& member : page.members) seen.insert(member.user);
+        from = page.next;
+        ++pages;
+        for (int i = 0; i < 30 && leaving < 1000; ++i, leaving += 3) w.rooms.disconnect(members[leaving]);
+        w.member("new" + std::to_string(pages), "r");
+    } while (from != 0);
+    CHECK(pages >= 7);
+    for (std::size_t i = 0; i < 1000; ++i)
+        if (i % 3 != 0) CHECK(seen.count("u" + std::to_string(i)) == 1);
+    CHECK(w.rooms.members("r", 0, 100'000).members.size() <= 256);
+    CHECK(w.rooms.members("r", 100'000, 1).members.size() == 1);
+}
+
+TEST_CASE("the largest rooms come first, in pages, then by name") {
+    World w;
+    std::vector<FakeConnection> members;
+    const std::map<std::string, int> sizes{{"a", 2}, {"b", 5}, {"c", 2}, {"d", 1}, {"e", 5}};
+    for (const auto& [room, users] : sizes)
+        for (int i = 0; i < users; ++i) members.push_back(w.member(room + std::to_string(i), room));
+    members.push_back(w.member("d0/2", "d"));
+    w.rooms.create_room("empty", {});
+    using Count = Registry::RoomCount;
+    const auto first = w.rooms.top_rooms(3);
+    CHECK(first == std::vector<Count>{{"b", 5, 5}, {"e", 5, 5}, {"a", 2, 2}});
+    const auto second = w.rooms.top_rooms(3, &first.back());
+    CHECK(second == std::vector<Count>{{"c", 2, 2}, {"d", 1, 2}, {"empty", 0, 0}});
+    CHECK(w.rooms.top_rooms(3, &second.back()).empty());
+    CHECK(w.rooms.top_rooms(0).empty());
+    CHECK(w.rooms.top_rooms(100).size() == 6);
+}
+
+TEST_CASE("the lock is given back between 256 rooms", "[invariant-15]") {
+    World w;
+    for (int i = 0; i < 1000; ++i) w.rooms.create_room("room " + std::to_string(i), {});
+    std::size_t unlocks = 0;
+    const Watch watch([&] { ++unlocks; });
+    CHECK(w.rooms.top_rooms(1000).size() == 1000);
+    CHECK(unlocks >= 4);
+    unlocks = 0;
+    CHECK(w.rooms.broadcast_all("x") == 1000);
+    CHECK(unlocks >= 4);
+}
+
+TEST_CASE("a room that goes while the largest are looked for does no harm") {
+    World w;
+    for (int i = 0; i < 600; ++i) w.rooms.create_room("room " + std::to_string(i), {});
+    std::vector<FakeConnection> members;
+    for (int i = 0; i < 600; ++i) members.push_back(w.member("u" + std::to_string(i), "room " + std::to_string(i)));
+    std::size_t next = 0;
+    {
+        // All but every fourth room go, those that the walk stands at among them.
+        const Watch watch([&] {
+            for (int i = 0; i < 200 && next < members.size(); ++i, ++next)
+                if (next % 4 != 0) w.rooms.disconnect(members[next]);
+        });
+        CHECK(w.rooms.top_rooms(10).size() == 10);
+    }
+    CHECK(w.rooms.room_count() == 150);
+    CHECK(w.rooms.top_rooms(1000).size() == 150);
+}
