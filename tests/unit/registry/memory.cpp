@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+#include <memory>
+#include <optional>
+
+#include "unit/allocations.hpp"
+#include "unit/registry/world.hpp"
+
+namespace {
+using namespace unit;
+
+/// A session that needs no memory when it is called.
+struct Quiet {
+    int sent = 0, closed = 0, ended = 0;
+    bool busy = false;
+    SendStatus send(const Frame&) noexcept {
+        if (busy) return SendStatus::busy;
+        ++sent;
+        return SendStatus::accepted;
+    }
+    void close(CloseCode, std::string_view) noexcept { ++closed; }
+    void terminate() noexcept { ++ended; }
+};
+
+/// Events of which none is sent: what is left is the registry's own work.
+struct NoEvents {
+    std::string joined(const auto&) const { return {}; }
+    std::string moved(const auto&) const { return {}; }
+    std::string left(const auto&) const { return {}; }
+    std::string removed(const auto&) const { return {}; }
+    std::string force_disconnect(const auto&) const { return {}; }
+    std::string gap(const auto&) const { return {}; }
+    std::string published(const auto&) const { return {}; }
+};
+
+struct QuietTraits : DefaultTraits {
+    using member_info = int;
+    using clock = ManualClock;
+    using events = NoEvents;
+};
+using Rooms = RoomRegistry<Quiet*, QuietTraits>;
+
+/// All that can be asked about a registry with these connections.
+struct State {
+    Counts counts;
+    std::size_t rooms;
+    std::vector<Rooms::RoomCount> top;
+    std::vector<std::vector<std::string>> where;
+    std::vector<std::optional<std::string>> who;
+    std::vector<std::optional<Position>> positions;
+    friend bool operator==(const State&, const State&) = default;
+};
+
+State state(Rooms& rooms, std::vector<Quiet>& sessions) {
+    State s{rooms.count(), rooms.room_count(), rooms.top_rooms(100), {}, {}, {}};
+    for (Quiet& c : sessions) {
+        s.where.push_back(rooms.rooms_of(&c));
+        s.who.push_back(rooms.user_of(&c));
+    }
+    for (const auto& room : s.top) s.positions.push_back(rooms.position(room.room));
+    return s;
+}
+
+/// Lets the first, the second, ... allocation of `action` fail until none
+/// does and it answers true; until then the state must be the one before.
+/// Answers how many failed.
+template <class Action>
+std::size_t fail_each(Rooms& rooms, std::vector<Quiet>& sessions, Action action) {
+    const State before = state(rooms, sessions);
+    for (std::size_t n = 1;; ++n) {
+        bool thrown = false, done = false;
+        {
+            const allocations::Failure failure(n);
+            try {
+                done = action();
+            } catch (const std::bad_alloc&) {
+                thrown = true;
+            }
+        }
+        if (!thrown) {
+            CHECK(done);
+            return n - 1;
+        }
+        CHECK(state(rooms, sessions) == before);
+    }
+}
+
+const std::string long_user(40, 'u'), long_room(40, 'r'), other_room(40, 's');
+}  // namespace
+
+TEST_CASE("a first join that runs out of memory anywhere has changed nothing", "[invariant-9]") {
+    std::vector<Quiet> sessions(1);
+    Rooms rooms;
+    const auto failed = fail_each(rooms, sessions, [&] {
+        return rooms.join(&sessions[0], {.user = long_user, .room = long_room}).status == JoinStatus::joined;
+    });
+    CHECK(failed >= 10);
+    CHECK(rooms.is_member(&sessions[0], long_room));
+}
+
+TEST_CASE("a migration that runs out of memory anywhere leaves the user where it was", "[invariant-9][invariant-2]") {
+    for (const OtherDevices others : {OtherDevices::evict, OtherDevices::follow}) {
+        std::vector<Quiet> sessions(4);
+        Rooms rooms({.others = others});
+        for (std::size_t i = 0; i < 3; ++i)
+            REQUIRE(rooms.join(&sessions[i], {.user = long_user, .room = long_room}));
+        REQUIRE(rooms.join(&sessions[3], {.user = "other", .room = long_room}));
+        const auto failed = fail_each(rooms, sessions, [&] {
+            return rooms.join(&sessions[1], {.room = other_room}).status == JoinStatus::migrated;
+        });
+        CHECK(failed >= 5);
+        CHECK(rooms.rooms_of_user(long_user) == Texts{other_room});
+        CHECK(rooms.count(other_room) == Counts{1, others == OtherDevices::follow ? 3U : 1U});
+        CHECK(rooms.count(long_room) == Counts{1, 1});
+        rooms.broadcast(long_room, "x");
+        CHECK(sessions[3].sent == 1);
+    }
+}
+
+TEST_CASE("a join that would replace a lingering room leaves that where it is when memory runs out", "[invariant-9]") {
+    std::vector<Quiet> sessions(3);
+    Rooms rooms({.max_rooms = 2, .room = {.linger = 60s}});
+    REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
+    REQUIRE(rooms.join(&sessions[2], {.user = "bob", .room = "stays"}));
+    REQUIRE(rooms.leave(&sessions[0], long_room) == LeaveStatus::left);
+    fail_each(rooms, sessions, [&] {
+        return bool(rooms.join(&sessions[1], {.user = long_user, .room = other_room}));
+    });
+    CHECK(rooms.count(long_room) == std::nullopt);
+}
+
+TEST_CASE("attach, publish, broadcast and create_room that run out of memory have changed nothing", "[invariant-9]") {
+    std::vector<Quiet> sessions(2);
+    Rooms rooms;
+    CHECK(fail_each(rooms, sessions, [&] { return bool(rooms.attach(&sessions[1], long_user)); }) >= 4);
+    REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.create_room(other_room, {}) == CreateStatus::created; }) >= 2);
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.broadcast(long_room, "x") == Delivery::sent; }) == 2);
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.publish(&sessions[0], long_room, "x") == Delivery::sent; }) == 2);
+    CHECK(sessions[0].sent == 2);
+    CHECK(rooms.position(long_room)->seq == 2);
+}
+
+TEST_CASE("leave, disconnect and kick allocate nothing", "[invariant-9]") {
+    std::vector<Quiet> sessions(6);
+    Rooms rooms({.membership = Membership::many_rooms, .room = {.linger = 60s}});
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+        const std::string user(1, static_cast<char>('a' + i));
+        REQUIRE(rooms.join(&sessions[i], {.user = user, .room = long_room}));
+        REQUIRE(rooms.join(&sessions[i], {.user = user, .room = other_room}));
+    }
+    const auto before = allocations::made();
+    CHECK(rooms.leave(&sessions[0], long_room) == LeaveStatus::left);
+    CHECK(rooms.leave_all(&sessions[0]) == 1);
+    CHECK(rooms.disconnect(&sessions[0]));
+    CHECK(rooms.kick_from(long_room, "b", {}).connections == 1);
+    CHECK(rooms.kick_user("b", {}).connections == 1);
+    CHECK(rooms.kick_connection(&sessions[2], {}).connections == 1);
+    CHECK(rooms.disconnect(&sessions[3]));
+    CHECK(rooms.close_room(long_room, {CloseCode::room_closed}));
+    rooms.shutdown({});
+    rooms.poll();
+    CHECK(allocations::made() == before);
+    CHECK(rooms.count() == Counts{0, 0});
+}
+
+TEST_CASE("without any memory removals still work, and who cannot be told is closed", "[invariant-9]") {
+    struct Plain : DefaultTraits {
+        using clock = ManualClock;
+    };
+    RoomRegistry<Quiet*, Plain> rooms;
+    std::vector<Quiet> sessions(6);
+    const std::string words(100, 'w');
+    for (std::size_t i = 0; i < sessions.size(); ++i)
+        REQUIRE(rooms.join(&sessions[i], {.user = std::to_string(i), .room = i < 5 ? "r" : "s"}));
+    sessions[4].busy = true;
+    {
+        const allocations::Failure failure(1, true);
+        CHECK(rooms.kick_user("0", {CloseCode::banned, words}).connections == 1);
+        CHECK(rooms.kick_connection(&sessions[1], {CloseCode::banned, words}).connections == 1);
+        CHECK(rooms.leave(&sessions[2], "r") == LeaveStatus::left);
+        CHECK(rooms.kick_from("r", "4", {CloseCode::banned, words}).connections == 1);
+        CHECK(rooms.close_room("s", {CloseCode::room_closed, words}));
+        CHECK(rooms.disconnect(&sessions[3]));
+        CHECK(failure.happened());
+    }
+    for (const std::size_t kicked : {0U, 1U, 4U, 5U}) {
+        CHECK(sessions[kicked].sent == 1);
+        CHECK(sessions[kicked].closed == 1);
+    }
+    CHECK(rooms.count() == Counts{0, 0});
+    CHECK(rooms.room_count() == 0);
+}
+
+TEST_CASE("a busy connection for which there is no memory to wait goes, and only that", "[invariant-8]") {
+    Rooms rooms;
+    std::vector<Quiet> sessions(3);
+    for (std::size_t i = 0; i < sessions.size(); ++i)
+        REQUIRE(rooms.join(&sessions[i], {.user = std::to_string(i), .room = "r"}));
+    sessions[1].busy = true;
+    {
+        // The first two are the message and its bytes.
+        const allocations::Failure failure(3, true);
+        CHECK(rooms.broadcast("r", "x") == Delivery::sent);
+        CHECK(failure.happened());
+    }
+    CHECK(sessions[0].sent == 1);
+    CHECK(sessions[2].sent == 1);
+    CHECK_FALSE(rooms.is_member(&sessions[1], "r"));
+    CHECK(rooms.count() == Counts{2, 2});
+}
+
+TEST_CASE("after the last one has gone, and its linger, memory is back", "[invariant-11]") {
+    ManualClock clock;
+    Rooms rooms({.membership = Membership::many_rooms, .room = {.history = 100, .linger = 60s, .idle = 1h}}, {.clock = clock});
+    std::vector<Quiet> sessions(500);
+    const auto empty = allocations::live_bytes();
+    for (int round = 0; round < 3; ++round) {
+        for (std::size_t i = 0; i < sessions.size(); ++i) {
+            const std::string user = "a user with quite a long name " + std::to_string(i / 2);
+            for (std::size_t room = 0; room < 3; ++room)
+                REQUIRE(rooms.join(&sessions[i], {.user = user, .room = "a room " + std::to_string((i + room * 7) % 50)}));
+        }
+        for (int i = 0; i < 50; ++i)
+            for (int n = 0; n < 3; ++n) rooms.broadcast("a room " + std::to_string(i), "something to remember");
+        sessions[1].busy = sessions[2].busy = true;
+        rooms.broadcast_all("x");
+        CHECK(allocations::live_bytes() > empty + 100'000);
+        for (std::size_t i = 0; i < sessions.size(); ++i) {
+            sessions[i].busy = false;
+            if (i % 3 == 0) rooms.kick_connection(&sessions[i], {CloseCode::banned, "a reason to be kept"});
+            else rooms.disconnect(&sessions[i]);
+        }
+        clock.advance(60s);
+        rooms.poll();
+        clock.advance(5s);
+        rooms.poll();
+        CHECK(rooms.room_count() == 0);
+        CHECK(rooms.count() == Counts{0, 0});
+        CHECK(allocations::live_bytes() == empty);
+    }
+}
+
+TEST_CASE("memory is back after closing rooms, breaking connections and dropped Rooms", "[invariant-11]") {
+    World w{{.grace = 0ms, .close_timeout = 0ms}};
+    const auto log = w.log;
+    w.member("warm", "up");
+    w.rooms.kick_user("warm", {});
+    for (int i = 0; i < 4; ++i) w.rooms.poll();
+    const auto forget_all = [&] {
+        Texts().swap(log->events);
+        std::vector<Reply>().swap(log->replies);
+        std::vector<TimePoint>().swap(w.wakes);
+    };
+    forget_all();
+    const auto empty = allocations::live_bytes();
+    {
+        auto room = w.rooms.room("r");
+        std::vector<FakeConnection> members;
+        for (int i = 0; i < 40; ++i) members.push_back(w.member("u" + std::to_string(i), "r"));
+        room.broadcast("x");
+        members[3]->throw_on(1);
+        members[4]->stall();
+        room.broadcast("y");
+        w.rooms.close_room("r");
+        room.broadcast("nobody");
+        for (int i = 0; i < 4; ++i) w.rooms.poll();
+    }
+    forget_all();
+    CHECK(w.rooms.room_count() == 0);
+    CHECK(allocations::live_bytes() == empty);
+}
+
+TEST_CASE("ten thousand idle members cost no more than their records", "[invariant-11]") {
+    Rooms rooms;
+    std::vector<Quiet> sessions(10'000);
+    const auto before = allocations::live_bytes();
+    for (std::size_t i = 0; i < sessions.size(); ++i)
+        REQUIRE(rooms.join(&sessions[i], {.user = std::to_string(i), .room = "r"}));
+    CHECK((allocations::live_bytes() - before) / sessions.size() < 1024);
+}
