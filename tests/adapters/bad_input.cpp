@@ -38,6 +38,20 @@ TEST_CASE("what breaks the protocol is answered with its close code, and nobody 
     CHECK(bystander.read_frame().text("still here"));
 }
 
+TEST_CASE("who is refused in mid-sentence is heard out, and not reset before the answer is read") {
+    RunningServer running;
+    Client client(running.port());
+    client.open();
+    const auto sentence = Client::frame(1, std::string(60'000, 'x'));
+    client.write(sentence.substr(0, 20'000));
+    CHECK(client.read_frame().code() == 1009);
+    CHECK_NOTHROW(client.write(sentence.substr(20'000, 20'000)));
+    CHECK_NOTHROW(client.write(sentence.substr(40'000)));
+    client.end_output();
+    CHECK(client.read_frame().ended());
+    CHECK(eventually([&] { return running.server.connection_count() == 0; }));
+}
+
 TEST_CASE("nothing is processed behind what was refused") {
     RunningServer running;
     Client client(running.port());
