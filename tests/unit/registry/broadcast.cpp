@@ -170,6 +170,18 @@ TEST_CASE("all members hear one order, also of what is broadcast from within sen
     for (const auto& c : members) CHECK(c->frames() == order);
 }
 
+TEST_CASE("what one thread says in the middle of a message is heard in the order in which it said it", "[invariant-5]") {
+    World w;
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    ann->on_send = [&](std::string_view frame) {
+        if (frame != "0") return;
+        for (const auto& text : numbered("", 1, 5)) w.rooms.publish(ann, "r", text);
+    };
+    w.rooms.broadcast("r", "0");
+    CHECK(ann->frames() == numbered("", 0, 5));
+    CHECK(bob->frames() == numbered("", 0, 5));
+}
+
 TEST_CASE("another thread's message in the middle of one goes behind it", "[invariant-5]") {
     World w;
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");

@@ -100,6 +100,20 @@ TEST_CASE("a turn is over after so many sends; poll goes on where it stopped") {
     for (const auto& c : members) CHECK(c->frames() == Texts{"x", "y"});
 }
 
+TEST_CASE("a message that was parked keeps its number", "[invariant-5]") {
+    World w{{.turn_sends = 10}};
+    std::vector<FakeConnection> members;
+    for (int i = 0; i < 25; ++i) {
+        members.push_back(make_fake("u" + std::to_string(i), 1));
+        REQUIRE(w.join(members.back(), "r"));
+        forget(members.back());
+    }
+    w.rooms.broadcast("r", "x");
+    w.rooms.broadcast("r", "y");
+    while (w.rooms.poll() <= w.clock.now()) {}
+    for (const auto& c : members) CHECK(c->frames() == Texts{"1:x", "2:y"});
+}
+
 TEST_CASE("a parked room does not keep others waiting") {
     World w{{.turn_sends = 100}};
     const auto large = fill(w, 300, "large");
