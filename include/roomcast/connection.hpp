@@ -38,14 +38,14 @@ inline constexpr int max_encodings = 4;
 /// | `c.encoding()` | which encoding this connection wants, constant, 0 to 3 | 0 |
 ///
 /// Handles are nothrow movable and destructible, equality comparable and
-/// hashable by std::hash; move, comparison and hash run under the registry's
-/// lock and must not call back.
+/// hashable by std::hash; move, comparison and hash (and copying, where
+/// `members` is asked) run under the registry's lock and must not call back.
 ///
 /// Threads: `send` is called by whichever thread drains the room or empties
 /// the outbox, so by several at once when a connection is in several rooms or
 /// is sent to directly; `close` and `terminate` by the thread that calls
 /// `poll` or by the one that found the connection broken, at most once each
-/// and never at the same time; `encode` by any thread, several at once;
+/// and never at the same time, and nothing is sent after either; `encode` by any thread, several at once;
 /// `encoding` once, by the thread that makes the connection known. None of
 /// them runs under a lock of roomcast, and each may call the registry back.
 /// A `send` or `encode` that throws counts as closed, or as not encodable; the

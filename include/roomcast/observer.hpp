@@ -12,7 +12,7 @@ namespace roomcast {
 enum class EventKind : std::uint8_t {
     room_opened,
     joined,          ///< a connection entered a room; its user was in none that this ended
-    migrated,        ///< the user went from `from` to `room` with `moved` connections
+    migrated,        ///< the user (one_room_per_connection: the connection) went from `from` to `room`
     left,            ///< a connection is out of a room; `cause` says why
     room_closed,
     message_dropped, ///< encoding a message threw
@@ -37,8 +37,8 @@ struct BasicEvent {
     const Connection* connection = nullptr;  ///< joined, migrated (the one that asked), left
     LeaveCause cause = LeaveCause::left;     ///< left
     CloseCode code = CloseCode::normal;      ///< left, when removed
-    std::size_t moved = 0;                   ///< migrated: connections of the user that moved
-    bool user_changed = false;               ///< joined: the user's first connection there; left: the last
+    std::size_t moved = 0;                   ///< migrated: connections of the user that are in `room` by it
+    bool user_changed = false;               ///< joined, migrated: the user's first connection there; left: the last
 };
 
 /// The default: costs nothing, not even the records of events.
@@ -46,7 +46,8 @@ struct BasicEvent {
 /// An observer of one's own has `void on_event(const Event&) noexcept`. Events
 /// are linked under the registry's lock and told after unlocking, in that
 /// order, by one thread at a time; the callback may call the registry back
-/// (what it causes is told later, by the same thread).
+/// (what it causes is told later, by the same thread). A slow observer slows
+/// the thread that tells it.
 struct NullObserver {};
 
 }  // namespace roomcast

@@ -37,7 +37,8 @@ enum class DeviceLimit : std::uint8_t {
     refuse,       ///< the newcomer is refused
 };
 
-/// The queues and bounds of one room. Times are the registry's clock's.
+/// The bounds of one room. Times are the registry's clock's; negative ones
+/// are as zero.
 template <class TimePoint>
 struct BasicRoomOptions {
     /// Users at most; 0: no limit.
@@ -46,8 +47,8 @@ struct BasicRoomOptions {
     std::size_t history = 0;
     /// Bytes of payload kept at most, whatever `history` says; 0: no limit.
     std::size_t history_bytes = 1024 * 1024;
-    /// How long an empty room stays, its numbers and history with it; 0: goes
-    /// with its last member.
+    /// How long a room stays once all have left it, its numbers and history
+    /// with it; 0: goes with its last member.
     std::chrono::milliseconds linger{0};
     /// A room with neither join nor message for this long (at least; at most
     /// twice that) is closed with 4006; 0: never.
@@ -75,7 +76,8 @@ struct BasicOptions {
     std::size_t max_rooms = 0;
     /// Rooms of a connection at most (`many_rooms`); 0: no limit.
     std::size_t max_rooms_per_connection = 0;
-    /// Connections at most; 0: no limit.
+    /// Connections at most, not counting removed ones that wait for their
+    /// close; 0: no limit.
     std::size_t max_connections = 0;
     /// Bytes of a user's or room's id at most (string ids); an empty id is
     /// refused too.
@@ -107,8 +109,10 @@ struct BasicOptions {
     /// Bytes of one join's history at most; the newest that fit are given.
     std::size_t join_history_bytes = 256 * 1024;
 
-    /// Called, unlocked, by any thread, whenever `poll` is due earlier than it
-    /// last answered: re-arm the timer, or post a poll. It must not throw.
+    /// Called, unlocked, whenever `poll` is due earlier than it last answered:
+    /// re-arm the timer, or post a poll. Several threads may call it at once,
+    /// and out of order: of the times it was called with, and those that `poll`
+    /// answered, the earliest counts. It must not throw.
     std::function<void(TimePoint)> wake{};
 };
 

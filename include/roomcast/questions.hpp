@@ -141,11 +141,11 @@ public:
 
     /// The members of a room, in pages of `limit` looked-at connections (at
     /// most 256). Begin with 0 and go on with `next`. Who is there all the time
-    /// comes at least once; who leaves or comes meanwhile may come or not, and
-    /// a member whose devices change may come twice. O(limit).
+    /// with the same devices comes at least once; others may come twice or not
+    /// at all. O(limit).
     [[nodiscard]] MembersPage members(room_view room, std::size_t from = 0, std::size_t limit = 256) const {
-        const auto lock = engine_.lock();
         MembersPage page;
+        const auto lock = engine_.lock();
         const auto* record = directory().find_room(room);
         if (!record) return page;
         limit = std::clamp<std::size_t>(limit, 1, 256);
@@ -160,30 +160,22 @@ public:
     }
 
     /// The `most` largest rooms by users, then by id; with `after`, those that
-    /// come after it in this order. O(rooms x log most), in steps.
+    /// come after it in this order. O(rooms x log most), in steps; as an
+    /// operation it also works off what is left to be done.
     [[nodiscard]] std::vector<RoomCount> top_rooms(std::size_t most, const RoomCount* after = nullptr) {
         std::vector<RoomCount> top;
         if (most == 0) return top;
         for_each_room([&](Record& record, detail::Work<T>&) {
-            const auto before = [](const auto& a, const RoomCount& b) {
-                return a.users != b.users ? a.users > b.users : a.room < b.room;
-            };
-            struct View {
-                const room_id& room;
-                std::size_t users;
-            } const here{record.id, record.user_count};
-            if (after && (before(here, *after) || (here.users == after->users && here.room == after->room))) return;
+            if (after && !larger(after->users, after->room, record.user_count, record.id)) return;
             if (top.size() == most) {
-                if (!before(here, top.front())) return;
-                std::pop_heap(top.begin(), top.end(), before);
+                if (!larger(record.user_count, record.id, top.front().users, top.front().room)) return;
+                std::pop_heap(top.begin(), top.end(), comes_first);
                 top.pop_back();
             }
             top.push_back({record.id, record.user_count, record.connection_count});
-            std::push_heap(top.begin(), top.end(), before);
+            std::push_heap(top.begin(), top.end(), comes_first);
         });
-        std::sort_heap(top.begin(), top.end(), [](const RoomCount& a, const RoomCount& b) {
-            return a.users != b.users ? a.users > b.users : a.room < b.room;
-        });
+        std::sort_heap(top.begin(), top.end(), comes_first);
         return top;
     }
 
@@ -246,6 +238,13 @@ protected:
     detail::Engine<T> engine_;
 
 private:
+    static bool larger(std::size_t users, const room_id& room, std::size_t others, const room_id& other) noexcept {
+        return users != others ? users > others : room < other;
+    }
+    static bool comes_first(const RoomCount& a, const RoomCount& b) noexcept {
+        return larger(a.users, a.room, b.users, b.room);
+    }
+
     static bool ended(const Record& room) noexcept { return room.closed.load(std::memory_order_relaxed); }
 
     template <class Visit>

@@ -31,12 +31,14 @@ class Room;
 /// All that it has to send, close or tell is done by the calling thread after
 /// its lock is released, so every callback may call back. An operation called
 /// from a callback takes effect at once; what follows from it (messages,
-/// farewells, closes) is done by the outermost operation of that thread.
+/// farewells, closes) is done by the outermost operation of that thread. Only
+/// `send` and `send_to_user` send at once, also there.
 ///
 /// A join, leave or publish costs O(1) and the rooms of that connection or
-/// user; removing costs O(what is removed). Joining may throw
-/// std::bad_alloc, and so may publishing and asking; then nothing changed.
-/// Leaving, disconnecting and removing never fail.
+/// user; removing costs O(what is removed). Joining, attaching, creating,
+/// publishing, sending and asking may throw std::bad_alloc; then nothing
+/// changed, but that `broadcast_all` may have reached some rooms. Leaving,
+/// disconnecting and removing never fail.
 ///
 /// Thread safety: all functions may be called from any thread, concurrently,
 /// when `Traits::mutex` is a mutex. Destruction needs that nobody else uses
@@ -59,7 +61,6 @@ public:
     using typename Base::user_view;
     using context = typename T::context;
     using time_point = typename T::time_point;
-    using types = T;
 
     using Options = BasicOptions<time_point>;
     using RoomOptions = BasicRoomOptions<time_point>;
@@ -81,7 +82,8 @@ public:
     /// counts as a connection.
     AttachResult attach(Connection c) { return attach_as(c, std::nullopt); }
 
-    /// Makes a connection known as one of a user's, in no room.
+    /// Makes a connection known as one of a user's, in no room. Under
+    /// `newest_wins` the user's oldest may have to go.
     AttachResult attach(Connection c, user_view user) { return attach_as(c, user); }
 
     /// Puts a connection into a room; implies `attach`. What the membership
@@ -111,17 +113,19 @@ public:
         return LeaveStatus::left;
     }
 
-    /// Ends all memberships of a connection, each with its own `left`; answers
-    /// how many there were.
-    std::size_t leave_all(const Connection& c, context answer = {})
+    /// Ends all memberships of a connection, one after the other, each with
+    /// its own `left`; answers how many there were. Throws what copying the
+    /// context throws.
+    std::size_t leave_all(const Connection& c, const context& answer = {})
         requires std::copy_constructible<context>
     {
-        Call call(engine_);
-        auto* record = open_connection(c, call);
-        std::size_t ended = 0;
-        for (; record && !record->memberships.empty(); ++ended)
-            end_membership(*record->memberships.front(), context(answer), call);
-        return ended;
+        for (std::size_t ended = 0;; ++ended) {
+            context copy(answer);
+            Call call(engine_);
+            auto* record = open_connection(c, call);
+            if (!record || record->memberships.empty()) return ended;
+            end_membership(*record->memberships.front(), std::move(copy), call);
+        }
     }
 
     /// The transport is gone: the connection leaves every index, nothing more
@@ -182,7 +186,9 @@ public:
 
     /// To one connection. Frames that one thread sends keep their order;
     /// between this and the messages of rooms no order is promised. False
-    /// when the connection is not known, was removed, or is broken.
+    /// when the connection is not known, was removed, or is broken. As control
+    /// it is never shed: a connection that reads too slowly for it ends
+    /// (4100); send data as MessageClass::normal.
     bool send(const Connection& c, Frame payload, MessageClass message_class = MessageClass::control) {
         Call call(engine_);
         auto* record = directory().find_connection(c);
@@ -221,8 +227,9 @@ public:
     }
 
     /// Removes a user from one room. Connections that lose their last room
-    /// go altogether, or hear `removed` and stay: see LastRoom. With `by`,
-    /// only if that connection is in the room itself (`permitted`).
+    /// go altogether, or hear `removed` and stay: see LastRoom. With `by`
+    /// (borrowed), only if that connection is in the room itself
+    /// (`permitted`).
     Removal kick_from(room_view room, user_view user, const CloseReason& reason, const Connection* by = nullptr) {
         const detail::KeptReason kept(reason);
         Call call(engine_);
@@ -263,15 +270,16 @@ public:
 
     // Rooms.
 
-    /// Makes a room ahead of its first join. Without `keep_empty` it goes as
-    /// other rooms do, once somebody has been in it.
+    /// Makes a room ahead of its first join; refused when its id is bad, all
+    /// `max_rooms` are in use, or the registry shuts down. Without `keep_empty`
+    /// it goes as other rooms do, once somebody has been in it.
     CreateStatus create_room(room_view room, const RoomOptions& options) {
         Call call(engine_);
         if (shutting_down()) return CreateStatus::refused;
         return detail::Admission<T>(engine_.core, call.work()).create_room(room, options);
     }
 
-    /// A locked room refuses users who are not in it.
+    /// A locked room refuses users who are not in it. False: no such room.
     bool lock_room(room_view room, bool locked) {
         Call call(engine_);
         Record* record = directory().find_room(room);
@@ -282,6 +290,8 @@ public:
     /// A handle for hot paths; see Room.
     [[nodiscard]] Room<Connection, Traits> room(room_view room) { return Room<Connection, Traits>(*this, room); }
 
+    /// Replaces what the host keeps about a user in a room; tells nobody. False
+    /// when the user is not there.
     bool set_info(room_view room, user_view user, member_info info) {
         auto made = make_info(std::move(info));  // what it replaces is freed without the lock, too
         const auto lock = engine_.lock();
@@ -291,7 +301,7 @@ public:
     }
 
     /// The bits that filters look at; a message under way may meet the old
-    /// ones.
+    /// ones. False when the connection is not in the room.
     bool set_tags(const Connection& c, room_view room, std::uint64_t tags) {
         Call call(engine_);
         auto* record = open_connection(c, call);
@@ -305,6 +315,7 @@ public:
     /// shutdown. Answers when it should be called next (`time_point::max()`:
     /// when `Options::wake` says so; a time not after now: at once). May be
     /// called from any thread; while one works, the others return at once.
+    /// Does at most 256 of each kind, and one turn of each room that waits.
     time_point poll() { return engine_.poll(); }
 
 private:

@@ -16,7 +16,8 @@ struct BasicJoin {
     /// May be left out once the connection has a user.
     std::optional<typename T::user_view> user{};
     typename T::room_view room{};
-    /// Newest numbered messages wanted with the reply.
+    /// Newest numbered messages wanted with the reply; none where the
+    /// connection is already.
     std::size_t history = 0;
     /// The last position that the connection has seen; wins over `history`.
     std::optional<Position> since{};
@@ -25,7 +26,7 @@ struct BasicJoin {
     /// False: a join that would end another membership is refused (`elsewhere`).
     bool may_migrate = true;
     /// Another connection of the same user, which ends (1000) when this join
-    /// is accepted; anything else is ignored.
+    /// is accepted; anything else is ignored. Borrowed for the call.
     const typename T::connection_type* replaces = nullptr;
     /// Kept for the user in this room, from its first device on.
     typename T::member_info info{};

@@ -21,6 +21,7 @@ enum class Refusal : std::uint8_t {
     too_many_devices,
     too_many_connections,
     elsewhere,                    ///< `may_migrate` was false and the user is in another room
+    overloaded,                   ///< too many joins of this connection wait for busy rooms
     shutting_down,
 };
 
@@ -38,6 +39,7 @@ enum class Refusal : std::uint8_t {
         case Refusal::too_many_devices: return "too_many_devices";
         case Refusal::too_many_connections: return "too_many_connections";
         case Refusal::elsewhere: return "elsewhere";
+        case Refusal::overloaded: return "overloaded";
         case Refusal::shutting_down: return "shutting_down";
     }
     return "unknown";
@@ -47,7 +49,7 @@ enum class JoinStatus : std::uint8_t {
     joined,        ///< the user is in the room now, and was in no other that this ended
     device_added,  ///< the user was there already with another connection
     migrated,      ///< another room was left for this one
-    already_here,  ///< nothing changed
+    already_here,  ///< no membership changed; the connection hears `joined` again, as asked by `since`
     refused,       ///< nothing changed; `refusal` says why
 };
 
@@ -98,7 +100,7 @@ struct Statistics {
     std::uint64_t messages = 0;           ///< taken by a room's queue
     std::uint64_t overloaded = 0;         ///< refused by a full queue
     std::uint64_t not_encoded = 0;        ///< dropped, since encoding threw
-    std::uint64_t dropped = 0;            ///< numbered or not, dropped from outboxes
+    std::uint64_t dropped = 0;            ///< numbered or not, dropped from outboxes or with a closing room
     std::uint64_t slow_consumers = 0;     ///< connections ended by a full control outbox
     std::uint64_t broken_connections = 0; ///< connections ended by a closed or throwing send
     std::uint64_t forced_closes = 0;      ///< grace periods that ran out

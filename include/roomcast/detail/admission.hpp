@@ -34,7 +34,7 @@ public:
         const Refusal no = look_at(handle, name);
         if (no != Refusal::none) return refuse(no);
         if (connection_ && (!name || connection_->user)) return {AttachStatus::already_attached, Refusal::none};
-        if (!connection_ && connections_full()) return refuse(Refusal::too_many_connections);
+        if (!connection_ && connections_full(0)) return refuse(Refusal::too_many_connections);
         const bool new_device = name.has_value();
         if (new_device && too_many_devices(0) > 0 && directory_.options().devices == DeviceLimit::refuse)
             return refuse(Refusal::too_many_devices);
@@ -66,18 +66,10 @@ public:
 
         // Everything that may fail.
         const bool new_device = !(connection_ && connection_->user);
-        const auto& options = directory_.options();
-        Room* making_way = nullptr;
         std::unique_ptr<Room> made_room;
         if (!room_) {
-            if (options.max_rooms != 0 && directory_.room_count() >= options.max_rooms) {
-                making_way = core_.timers.lingering.front();
-                while (making_way && making_way->scheduled) making_way = core_.timers.lingering.next(*making_way);
-                if (!making_way) return refuse(Refusal::too_many_rooms);
-            }
-            directory_.reserve_room();
-            core_.timers.reserve(directory_.room_count() + 1);
-            made_room = directory_.make_room(join.room, options.room);
+            if (!find_place_for_room()) return refuse(Refusal::too_many_rooms);
+            made_room = make_room(join.room, directory_.options().room);
             made_room->creator.emplace(user_ ? user_->id : typename T::user_id(*join.user));
         }
         Room& room = room_ ? *room_ : *made_room;
@@ -96,7 +88,6 @@ public:
         auto made_connection = make_connection(handle, encoding);
 
         // From here on nothing fails.
-        if (making_way) core_.unindex(*making_way, work_);
         if (made_room) insert_room(std::move(made_room));
         room_ = &room;
         commit_identity(std::move(made_user), std::move(made_connection), new_device);
@@ -105,7 +96,7 @@ public:
             member_->info = std::move(info);
             directory_.add_member(std::move(made_member));
         } else if (join.update_info) {
-            member_->info = std::move(info);
+            member_->info.swap(info);  // the old one is freed without the lock
         }
         const bool device_added = member_->device_count != 0;
         Room* const from = leaving_ ? leaving_->room : leaving_alone_ ? leaving_alone_->room : nullptr;
@@ -129,11 +120,8 @@ public:
     CreateStatus create_room(typename T::room_view id, const typename Room::Options& room_options) {
         if (!directory_.valid(id)) return CreateStatus::refused;
         if (directory_.find_room(id)) return CreateStatus::exists;
-        const auto& options = directory_.options();
-        if (options.max_rooms != 0 && directory_.room_count() >= options.max_rooms) return CreateStatus::refused;
-        directory_.reserve_room();
-        core_.timers.reserve(directory_.room_count() + 1);
-        insert_room(directory_.make_room(id, room_options));
+        if (!find_place_for_room()) return CreateStatus::refused;
+        insert_room(make_room(id, room_options));
         return CreateStatus::created;
     }
 
@@ -160,9 +148,19 @@ private:
         return Refusal::none;
     }
 
-    [[nodiscard]] bool connections_full() const noexcept {
+    [[nodiscard]] bool connections_full(std::size_t going) const noexcept {
         const std::size_t most = directory_.options().max_connections;
-        return most != 0 && directory_.counts().connections >= most;
+        return most != 0 && directory_.counts().connections - going >= most;
+    }
+
+    /// Under `max_rooms`: false when all rooms are in use. The room that has
+    /// been empty for longest makes way when the new one is inserted.
+    [[nodiscard]] bool find_place_for_room() noexcept {
+        const std::size_t most = directory_.options().max_rooms;
+        if (most == 0 || directory_.room_count() < most) return true;
+        making_way_ = core_.timers.lingering.front();
+        while (making_way_ && making_way_->scheduled) making_way_ = core_.timers.lingering.next(*making_way_);
+        return making_way_ != nullptr;
     }
 
     /// How many of the user's devices would have to make way for one more,
@@ -195,11 +193,12 @@ private:
     [[nodiscard]] Refusal admit(const BasicJoin<T>& join) const noexcept {
         const auto& options = directory_.options();
         if (!join.may_migrate && (leaving_ || leaving_alone_)) return Refusal::elsewhere;
+        if (connection_ && connection_->pending > connection_->room_count + max_unreaped) return Refusal::overloaded;
         if (room_ && !member_) {
             if (room_->options.locked) return Refusal::room_locked;
             if (room_->options.max_users != 0 && room_->user_count >= room_->options.max_users) return Refusal::room_full;
         }
-        if (!connection_ && connections_full()) return Refusal::too_many_connections;
+        if (!connection_ && connections_full(going())) return Refusal::too_many_connections;
         if (options.membership == roomcast::Membership::many_rooms && options.max_rooms_per_connection != 0 &&
             connection_ && connection_->room_count >= options.max_rooms_per_connection)
             return Refusal::too_many_rooms_of_connection;
@@ -228,9 +227,15 @@ private:
         const std::size_t hash = directory_.hash_of(handle);
         return std::make_unique<Connection>(std::move(handle), encoding, hash);
     }
+    [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
+        directory_.reserve_room();
+        core_.timers.reserve(directory_.room_count() + 1);
+        return directory_.make_room(id, options);
+    }
     void insert_room(std::unique_ptr<Room> made) noexcept {
         Room& room = *made;
         directory_.insert_room(std::move(made));
+        if (making_way_) core_.unindex(*making_way_, work_);
         if (room.options.idle.count() > 0) room.idle_since = core_.clock.now();
         core_.timers.update(room);
     }
@@ -253,11 +258,15 @@ private:
         if (leaving_alone_) directory_.end(*leaving_alone_, silent, work_);
         if (!leaving_) return;
         leaving_->moved_on = true;
-        const KeptReason moved({CloseCode::moved_elsewhere, "entered another room"});
+        std::optional<KeptReason> moved;
         for (auto* m = leaving_->devices.front(); m;) {
             auto* next = leaving_->devices.next(*m);
-            if (m->connection == connection_) directory_.end(*m, silent, work_);
-            else if (m->connection != replaced_ && !follows()) directory_.expel(*m, moved, entered.room, work_);
+            if (m->connection == connection_) {
+                directory_.end(*m, silent, work_);
+            } else if (m->connection != replaced_ && !follows()) {
+                if (!moved) moved.emplace(CloseReason{CloseCode::moved_elsewhere, "entered another room"});
+                directory_.expel(*m, *moved, entered.room, work_);
+            }
             m = next;
         }
     }
@@ -292,6 +301,7 @@ private:
     void queue(Membership<T>& m, JoinItem<T>& item, std::optional<Position> since, std::size_t history,
                Room* from) noexcept {
         item.membership = &m;
+        ++m.replies_queued;
         ++m.references;
         item.since = since;
         item.history = history;
@@ -304,11 +314,17 @@ private:
     }
 
     JoinResult stay(Membership<T>& m, const BasicJoin<T>& join, Info&& info, std::unique_ptr<JoinItem<T>>& item) noexcept {
-        if (join.update_info) m.member->info = std::move(info);
+        if (m.replies_queued >= max_unanswered) return {JoinStatus::refused, Refusal::overloaded};
+        if (join.update_info) m.member->info.swap(info);
         if (replaced_) drop_replaced();
         queue(m, *item.release(), join.since, 0, nullptr);
         return {JoinStatus::already_here, Refusal::none};
     }
+
+    /// Joins to one room that a connection may have waiting for their replies,
+    /// and ended memberships in rooms too busy to let go of them yet: whoever
+    /// has more is too fast for the room.
+    static constexpr std::uint32_t max_unanswered = 16, max_unreaped = 64;
 
     Core<T>& core_;
     Directory<T>& directory_;
@@ -322,6 +338,7 @@ private:
     Connection* replaced_ = nullptr;
     Member<T>* leaving_ = nullptr;       // the user in the room that must go
     Membership<T>* leaving_alone_ = nullptr;
+    Room* making_way_ = nullptr;         // for the new room
 };
 
 }  // namespace roomcast::detail

@@ -55,8 +55,8 @@ struct Core {
     void close_room(RoomRecord<T>& room, const KeptReason& reason, Work<T>& work) noexcept {
         room.close_reason = reason;
         room.closed.store(true, std::memory_order_relaxed);
+        work.schedule(room);  // keeps it alive, which the index did
         unindex(room, work);
-        work.schedule(room);
     }
 };
 

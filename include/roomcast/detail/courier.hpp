@@ -43,8 +43,8 @@ public:
     /// A room's message to one of its members whose slot is null (`answer` is
     /// empty then), or who did not accept it. Without the lock, by the
     /// room's drainer.
-    void deliver_slowly(Membership<T>& m, const Frame& frame, std::uint64_t seq, std::optional<SendStatus> answer,
-                        Work<T>& work) noexcept {
+    void deliver_to_member(Membership<T>& m, const Frame& frame, std::uint64_t seq, std::optional<SendStatus> answer,
+                           Work<T>& work) noexcept {
         deliver_slowly(*m.connection, {frame, &m, false, seq}, answer, work);
     }
 
@@ -59,7 +59,7 @@ public:
         Connection& c = *outbox.connection;
         ++c.references;
         outbox.flushing = true;
-        while (c.step != Step::gone && !outbox.entries.empty()) {
+        while (c.step < Step::terminate && !outbox.entries.empty()) {
             outbox.writable = false;
             Entry entry = outbox.pop_front();
             if (ended(entry)) continue;
@@ -69,7 +69,7 @@ public:
                 Unlocked unlocked(lock);
                 status = send_entry(c, entry);
             }
-            if (status == SendStatus::busy && c.step != Step::gone && !ended(entry)) put_back(outbox, entry, work);
+            if (status == SendStatus::busy && c.step < Step::terminate && !ended(entry)) put_back(outbox, entry, work);
             if (entry.membership) core_.directory.release(*entry.membership, work);
             if (status == SendStatus::closed) {
                 broken(c, work);
@@ -80,7 +80,7 @@ public:
                 break;
             }
         }
-        if (outbox.flushing || outbox.entries.empty() || c.step == Step::gone) core_.directory.drop_outbox(c, work);
+        if (outbox.flushing || outbox.entries.empty() || c.step >= Step::terminate) core_.directory.drop_outbox(c, work);
         core_.directory.release(c, work);
     }
 
@@ -106,7 +106,7 @@ private:
     bool deliver_slowly(Connection& c, Entry entry, std::optional<SendStatus> answer, Work<T>& work) noexcept {
         for (;;) {
             Lock lock(core_.mutex);
-            if (c.step == Step::gone || ended(entry)) return false;
+            if (c.step >= Step::terminate || ended(entry)) return false;
             if (answer == SendStatus::closed) {
                 broken(c, work);
                 return false;
@@ -136,8 +136,7 @@ private:
     }
 
     /// Lock held. What was taken out and not accepted is the oldest again.
-    void put_back(Outbox<T>& outbox, Entry& entry, Work<T>& work) noexcept {
-        if (entry.missed != 0) entry.frame = Frame();  // it may grow while it waits
+    void put_back(Outbox<T>& outbox, const Entry& entry, Work<T>& work) noexcept {
         try {
             outbox.push_front(entry);
         } catch (const std::bad_alloc&) {

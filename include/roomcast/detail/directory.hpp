@@ -68,7 +68,6 @@ public:
     [[nodiscard]] Counts counts() const noexcept { return {users_.size(), open_connections_}; }
     [[nodiscard]] const List<Room, RoomTag>& all_rooms() const noexcept { return all_rooms_; }
     [[nodiscard]] Connection* any_connection(std::size_t* from) const noexcept { return connections_.any(from); }
-    [[nodiscard]] std::size_t known_connections() const noexcept { return connections_.size(); }
 
     // Making. Each throws std::bad_alloc and then has changed nothing.
 
@@ -185,8 +184,14 @@ public:
         else List<Connection, DeviceTag>::unlink(c);
         c.step = Step::gone;
         connections_.erase(c, c.hash);
-        if (c.outbox && !c.outbox->flushing) drop_outbox(c, work);
+        silence(c, work);
         release(c, work);
+    }
+
+    /// Nothing more is sent, not even what waits. After the step is set.
+    void silence(Connection& c, Work<T>& work) noexcept {
+        c.congested.store(true, std::memory_order_release);
+        if (c.outbox && !c.outbox->flushing) drop_outbox(c, work);
     }
 
     /// Ends one membership by force. A connection that must not stay without
@@ -295,7 +300,7 @@ public:
             m->slot->target.store(nullptr, std::memory_order_release);
     }
     void drop_outbox(Connection& c, Work<T>& work) noexcept {
-        c.congested.store(false, std::memory_order_release);
+        c.congested.store(c.step >= Step::terminate, std::memory_order_release);
         for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
             if (m->told) m->slot->target.store(T::direct::of(c.handle), std::memory_order_release);
         Outbox<T>* outbox = c.outbox.release();
@@ -353,6 +358,7 @@ public:
         if (room) release(*room);
     }
     [[nodiscard]] List<EventRecord<T>, EventTag>& events() noexcept { return events_; }
+    [[nodiscard]] const List<EventRecord<T>, EventTag>& events() const noexcept { return events_; }
 
 private:
     /// Out of every index but that of connections, where it stays to be

@@ -105,10 +105,11 @@ public:
 
     time_point poll() {
         Call call(*this);
-        if (polling_) return time_point::max();  // who works has the answer
-        polling_ = true;
         const auto now = core.clock.now();
-        core.timers.collect_due(now, call.work());
+        // Who works has the answer; whoever else asks may ask again, but not at once.
+        if (polling_) return std::max(promised_, now + std::chrono::milliseconds(1));
+        polling_ = true;
+        core.timers.collect_due(now, most_due, call.work());
         expire_rooms(now, call.work());
         remove_batch(now, call.work());
         core.timers.unpark_all(call.work());
@@ -128,24 +129,34 @@ private:
     /// Lock held at the beginning and at the end, and not while anything of
     /// the host runs.
     void work_off(Lock& lock, Work<T>& work) noexcept {
-        for (;;) {
-            if (tell(lock, work)) continue;
-            if (auto* c = work.connections.pop_front()) {
-                go_on(*c, lock, work);
-            } else if (auto* outbox = work.flushes.pop_front()) {
-                courier_.flush(*outbox, lock, work);
-            } else if (auto* room = work.rooms.pop_front()) {
-                strand_.run_turn(*room, lock, work);
-            } else if (!work.trash.empty()) {
-                Trash<T> trash;
-                trash.take(work.trash);
-                Unlocked unlocked(lock);
-                trash.empty_out();
-            } else if (!wake(lock)) {
-                return;
-            }
+        // Events come first, but neither they nor a slow observer hold up the
+        // rest: what many threads cause, one of them need not tell for ever.
+        for (int passes = 0;; ++passes) {
+            const bool told = passes < most_tellings && tell(lock, work);
+            if (!do_next(lock, work) && !told && !wake(lock)) return;
         }
     }
+
+    /// One piece of what is left to be done; false when nothing is.
+    bool do_next(Lock& lock, Work<T>& work) noexcept {
+        if (auto* c = work.connections.pop_front()) {
+            go_on(*c, lock, work);
+        } else if (auto* outbox = work.flushes.pop_front()) {
+            courier_.flush(*outbox, lock, work);
+        } else if (auto* room = work.rooms.pop_front()) {
+            strand_.run_turn(*room, lock, work);
+        } else if (!work.trash.empty()) {
+            Trash<T> trash;
+            trash.take(work.trash);
+            Unlocked unlocked(lock);
+            trash.empty_out();
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    static constexpr int most_tellings = 1024;  // of at most 64 events
 
     /// Tells the observer what is linked, unless another thread does.
     bool tell(Lock& lock, Work<T>& work) noexcept {
@@ -153,7 +164,8 @@ private:
             auto& events = core.directory.events();
             if (telling_ || events.empty()) return false;
             telling_ = true;
-            while (EventRecord<T>* event = events.pop_front()) {
+            for (int i = 0; i < 64 && !events.empty(); ++i) {
+                EventRecord<T>* event = events.pop_front();
                 {
                     Unlocked unlocked(lock);
                     core.observer.on_event(view(*event));
@@ -165,6 +177,10 @@ private:
         } else {
             return false;
         }
+    }
+    [[nodiscard]] bool has_untold() const noexcept {
+        if constexpr (is_observed<T>) return !telling_ && !core.directory.events().empty();
+        else return false;
     }
 
     static auto view(const EventRecord<T>& e) noexcept {
@@ -191,14 +207,20 @@ private:
         const Step step = c.step;
         if (step == Step::farewell) {
             const bool told = say_farewell(c, lock, work);
-            if (c.step == step) wait_for(c, Step::close, told ? core.options.grace : immediately, core.timers.in_grace, work);
+            if (c.step == step) {
+                c.step = Step::close;
+                if (told) wait(c, core.options.grace, core.timers.in_grace);
+                else work.connections.push_back(c);
+            }
         } else if (step == Step::close) {
             ++core.statistics.forced_closes;
+            c.step = Step::terminate;
+            core.directory.silence(c, work);
             {
                 Unlocked unlocked(lock);
                 quietly([&] { T::access::close(c.handle, c.reason.code, c.reason.text.view()); });
             }
-            if (c.step == step) wait_for(c, Step::terminate, core.options.close_timeout, core.timers.closing, work);
+            if (c.step == Step::terminate) wait(c, core.options.close_timeout, core.timers.closing);
         } else if (step == Step::terminate) {
             ++core.statistics.terminated;
             {
@@ -210,12 +232,7 @@ private:
         core.directory.release(c, work);
     }
 
-    static constexpr std::chrono::milliseconds immediately{-1};
-
-    void wait_for(Connection& c, Step next, std::chrono::milliseconds time, List<Connection, DeviceTag>& list,
-                  Work<T>& work) noexcept {
-        c.step = next;
-        if (time == immediately) return work.connections.push_back(c);
+    void wait(Connection& c, std::chrono::milliseconds time, List<Connection, DeviceTag>& list) noexcept {
         c.due = core.clock.now() + time;
         list.push_back(c);
     }
@@ -253,7 +270,9 @@ private:
     }
 
     void expire_rooms(time_point now, Work<T>& work) noexcept {
-        while (RoomRecord<T>* room = core.timers.due_room(now)) {
+        for (int left = most_due; left > 0; --left) {
+            RoomRecord<T>* room = core.timers.due_room(now);
+            if (!room) return;
             const bool idled = room->options.idle.count() > 0 && room->idle_since + room->options.idle <= now;
             if (room->options.ends_at && *room->options.ends_at <= now) {
                 core.close_room(*room, KeptReason({CloseCode::room_closed, "the room has ended"}), work);
@@ -284,7 +303,10 @@ private:
         }
     }
 
+    static constexpr int most_due = 256;  // of each kind, for one poll
+
     [[nodiscard]] time_point next_deadline() const noexcept {
+        if (has_untold()) return core.clock.now();
         const time_point next = core.timers.next();
         return shutdown_ && core.directory.counts().connections > 0 ? std::min(next, shutdown_->next) : next;
     }
@@ -308,9 +330,9 @@ private:
         shut_down({}, 1, {});
         for (std::size_t from = 0; Connection* c = core.directory.any_connection(&from);)
             core.directory.forget(*c, LeaveCause::disconnected, work);
+        while (RoomRecord<T>* room = core.directory.all_rooms().front()) strand_.tear_down(*room, lock, work);
         if constexpr (is_observed<T>)
             while (auto* event = core.directory.events().pop_front()) core.directory.release(*event, work);
-        while (RoomRecord<T>* room = core.directory.all_rooms().front()) strand_.tear_down(*room, work);
         Unlocked unlocked(lock);
         work.trash.empty_out();
     }

@@ -40,10 +40,20 @@ struct Outbox : Link<FlushTag> {
         entries.push_back(entry);
         count(entries.back(), 1);
     }
-    /// Back where `pop_front` took it from.
+    /// Back where `pop_front` took it from. A gap that opened meanwhile in the
+    /// same room becomes part of this one.
     void push_front(const Entry& entry) {
         entries.push_front(entry);
         count(entries.front(), 1);
+        if (entry.missed == 0) return;
+        const auto later = std::find_if(entries.begin() + 1, entries.end(), [&](const Entry& other) {
+            return other.missed != 0 && other.membership == entry.membership;
+        });
+        if (later == entries.end()) return;
+        Entry& gap = entries.front();
+        gap.missed += later->missed;
+        gap.last = later->last;
+        entries.erase(later);
     }
     Entry pop_front() noexcept {
         Entry entry = std::move(entries.front());

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -55,7 +58,9 @@ struct KeptReason {
     /// Without memory for the text the reason goes without text: removing
     /// cannot fail.
     explicit KeptReason(const CloseReason& reason) noexcept
-        : code(reason.code), retry_after_ms(static_cast<std::uint32_t>(reason.retry_after.count())) {
+        : code(reason.code),
+          retry_after_ms(static_cast<std::uint32_t>(std::clamp<std::chrono::milliseconds::rep>(
+              reason.retry_after.count(), 0, std::numeric_limits<std::uint32_t>::max()))) {
         try {
             text = Frame(reason.text);
         } catch (const std::bad_alloc&) {
@@ -138,7 +143,8 @@ struct Membership : Link<ConnectionTag>, Link<MemberTag> {
     // is under way or not, so relaxed suffices.
     std::atomic<std::uint64_t> tags{0};
     std::uint32_t references = 1;  // the room's own, until its slot is given up
-    bool told = false;  // the connection has heard of its join, or is about to
+    bool told = false;  // the connection has heard of its join, or is about to; written by the drainer alone
+    std::uint16_t replies_queued = 0;
     bool dead = false;
     Farewell farewell = Farewell::none;
     KeptReason reason{};           // for Farewell::removed
@@ -159,9 +165,9 @@ enum class Step : std::uint8_t {
 template <class T>
 struct ConnectionRecord : Link<DeviceTag> {
     typename T::connection_type handle;
-    // True while an outbox exists; the slots of its memberships are null then.
-    // Acquire and release: who finds it false after the outbox was emptied
-    // sends behind what was in it.
+    // True while an outbox exists (the slots of its memberships are null then)
+    // and when nothing may be sent any more. Acquire and release: who finds it
+    // false after the outbox was emptied sends behind what was in it.
     std::atomic<bool> congested{false};
     const std::uint8_t encoding;
     Step step = Step::open;
@@ -266,7 +272,8 @@ struct RoomRecord : Deadline<typename T::time_point>, Link<ReadyTag>, Link<RoomT
     typename T::time_point idle_since{};
     std::optional<typename T::time_point> linger_until{};
 
-    // Touched only by whoever works in the room, without the lock.
+    // Touched by whoever works in the room, without the lock; while nobody
+    // does, under it.
     MessageItem<T>* current = nullptr;
     typename Places::Cursor cursor{};
     List<Item<T>, QueueTag> history;

@@ -5,54 +5,17 @@
 #include <array>
 #include <bit>
 #include <cstddef>
-#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "roomcast/detail/budget.hpp"
 #include "roomcast/detail/core.hpp"
 #include "roomcast/detail/courier.hpp"
 #include "roomcast/events.hpp"
 
 namespace roomcast::detail {
-
-/// How much one turn may do before others come first. The clock is read every
-/// 64 sends at first, and more rarely while sends are cheap; never in a turn
-/// of fewer.
-template <class T>
-class Budget {
-public:
-    explicit Budget(const Core<T>& core) noexcept
-        : core_(core), left_(core.options.turn_sends ? core.options.turn_sends : static_cast<std::size_t>(-1)) {}
-
-    /// Sends until the next `spend`, at most.
-    [[nodiscard]] std::size_t batch() const noexcept { return std::min(left_, interval_); }
-    [[nodiscard]] bool exhausted() const noexcept { return left_ == 0; }
-
-    void spend(std::size_t sends) noexcept {
-        if (core_.options.turn_sends == 0) return;
-        left_ -= std::min(left_, sends);
-        unmeasured_ += sends;
-        if (unmeasured_ < interval_) return;
-        unmeasured_ = 0;
-        const auto now = core_.clock.now();
-        if (began_) {
-            if (now - *began_ >= core_.options.turn_time) left_ = 0;
-            else if (now - last_ < core_.options.turn_time / 16) interval_ = std::min(interval_ * 2, std::size_t{1024});
-        } else {
-            began_ = now;
-        }
-        last_ = now;
-    }
-
-private:
-    const Core<T>& core_;
-    std::size_t left_;
-    std::size_t interval_ = 64;
-    std::size_t unmeasured_ = 0;
-    std::optional<typename T::time_point> began_;
-    typename T::time_point last_{};
-};
 
 /// A room's work in its one order: what was removed is reaped first, then the
 /// next join or message is served. One thread at a time works in a room; it
@@ -74,13 +37,13 @@ public:
         for (;;) {
             reap(room, budget, lock, work);
             if (room.closed.load(std::memory_order_relaxed)) {
-                if (!take_apart(room, work)) return finish(room, work);
+                if (!take_apart(room, lock, work)) return finish(room, work);
                 budget.spend(chunk);
                 Unlocked others_may_come_in(lock);
             } else if (room.current) {
                 serve(room, budget, lock, work);
             } else {
-                give_up_slots(room, work);
+                give_up_slots(room, lock, work);
                 Item<T>* item = room.queue.pop_front();
                 if (item) begin(room, *item, budget, lock, work);
                 else if (room.dead.empty()) return finish(room, work);
@@ -93,13 +56,13 @@ public:
     }
 
     /// Lets go of all that a room holds; no thread works in it any more.
-    void tear_down(Room& room, Work<T>& work) noexcept {
+    void tear_down(Room& room, Lock& lock, Work<T>& work) noexcept {
         ++room.references;
         if (room.indexed) core_.unindex(room, work);
         if (room.current) core_.directory.release(*std::exchange(room.current, nullptr), work);
         while (auto* item = room.queue.pop_front()) core_.directory.release(*item, work);
         room.holes.take(room.dead);
-        give_up_slots(room, work);
+        give_up_slots(room, lock, work);
         work.trash.items.take(room.history);
         List<Room, ReadyTag>::unlink(room);
         List<Room, RoomTag>::unlink(room);
@@ -143,7 +106,7 @@ private:
         room.has_dead.store(!room.dead.empty(), std::memory_order_relaxed);
     }
 
-    /// Without the lock. Who cannot be told keeps its connection all the same.
+    /// Without the lock.
     void say_farewell(Membership<T>& m, Work<T>& work) noexcept {
         Connection& c = *m.connection;
         try {
@@ -159,8 +122,8 @@ private:
 
     /// Fills the slots of those who were reaped with the last ones. Only
     /// while no message is under way.
-    void give_up_slots(Room& room, Work<T>& work) noexcept {
-        while (auto* m = room.holes.pop_front()) {
+    void give_up_slots(Room& room, Lock& lock, Work<T>& work) noexcept {
+        for (std::size_t released = 1; auto* m = room.holes.pop_front(); ++released) {
             Slot& back = room.places.back();
             if (m->slot != &back) {
                 m->slot->membership = back.membership;
@@ -169,14 +132,16 @@ private:
             }
             room.places.pop_back();
             core_.directory.release(*m, work);
+            if (released % chunk == 0) Unlocked others_may_come_in(lock);
         }
     }
 
     /// One step of taking a closed room apart; false when nothing is left.
-    bool take_apart(Room& room, Work<T>& work) noexcept {
+    bool take_apart(Room& room, Lock& lock, Work<T>& work) noexcept {
         if (room.current) core_.directory.release(*std::exchange(room.current, nullptr), work);
+        core_.statistics.dropped += std::exchange(room.queued_messages, 0);
         while (auto* item = room.queue.pop_front()) core_.directory.release(*item, work);
-        give_up_slots(room, work);
+        give_up_slots(room, lock, work);
         std::size_t seen = 0;
         room.places.walk_down(room.places.size(), [&](Slot& slot) {
             if (!slot.membership->dead) core_.directory.expel(*slot.membership, room.close_reason, &room, work);
@@ -204,6 +169,7 @@ private:
 
     void tell_join(Room& room, JoinItem<T>& join, Lock& lock, Work<T>& work) noexcept {
         Membership<T>& m = *join.membership;
+        --m.replies_queued;
         if (m.dead) return;
         Connection& c = *m.connection;
         core_.directory.admit(m);
@@ -241,7 +207,14 @@ private:
     }
 
     void say(Connection& c, Membership<T>& m, const std::string& text, Work<T>& work) {
-        if (!text.empty()) courier_.deliver(c, &m, Courier<T>::control_frame(c, text), 0, true, work);
+        if (text.empty()) return;
+        const Frame frame = Courier<T>::control_frame(c, text);
+        {
+            // What ran since the join was looked at may have ended it.
+            Lock lock(core_.mutex);
+            if (m.dead) return;
+        }
+        courier_.deliver(c, &m, frame, 0, true, work);
     }
 
     /// What the join asked for, oldest first, cut to the newest that fit.
@@ -271,9 +244,10 @@ private:
         MessageItem<T>& message = *room.current;
         const bool first = !std::exchange(message.begun, true);
         const auto encodings = room.encodings;
-        // The farewell of the connection that published waits for the answer.
+        // Who published hears of it while in the room; a farewell waits for that.
+        const bool asked = first && message.numbered && message.origin && message.origin->step == Step::open;
         Connection* const publisher =
-            first && message.numbered && message.origin && message.origin->step == Step::open ? message.origin : nullptr;
+            asked && core_.directory.membership(*message.origin, room) ? message.origin : nullptr;
         if (publisher) ++publisher->pending;
         bool encoded = true, done = false;
         {
@@ -346,13 +320,14 @@ private:
                 if (i + ahead < readable) __builtin_prefetch(slot[ahead].target.load(std::memory_order_relaxed), 1);
                 auto* const target = slot->target.load(std::memory_order_acquire);
                 std::optional<SendStatus> answer;
+                if (!target && !slot->membership->told) continue;
                 const Frame* const frame = audience.simple(target) ? audience.frame : audience.choose(*slot->membership);
                 if (!frame) continue;
                 if (target) [[likely]] {
                     answer = Courier<T>::try_send(*target, *frame);
                     if (*answer == SendStatus::accepted) [[likely]] continue;
                 }
-                courier_.deliver_slowly(*slot->membership, *frame, message.seq, answer, work);
+                courier_.deliver_to_member(*slot->membership, *frame, message.seq, answer, work);
             }
             cursor.advance(count);
             budget.spend(count);
@@ -410,7 +385,7 @@ private:
         }
     }
 
-    static constexpr std::size_t chunk = 256;  // memberships taken apart under one hold of the lock
+    static constexpr std::size_t chunk = 256;  // memberships under one hold of the lock
 
     Core<T>& core_;
     Courier<T>& courier_;

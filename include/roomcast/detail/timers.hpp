@@ -66,10 +66,12 @@ public:
         return room && room->due <= now ? room : nullptr;
     }
 
-    /// Removed connections whose time has come go into `work`.
-    void collect_due(time_point now, Work<T>& work) noexcept {
+    /// Removed connections whose time has come go into `work`; of each kind at
+    /// most `most`.
+    void collect_due(time_point now, int most, Work<T>& work) noexcept {
         for (auto* list : {&in_grace, &closing}) {
-            for (Connection* c = list->front(); c && c->due <= now; c = list->front()) {
+            int left = most;
+            for (Connection* c = list->front(); c && c->due <= now && left > 0; c = list->front(), --left) {
                 List<Connection, DeviceTag>::unlink(*c);
                 work.connections.push_back(*c);
             }
