@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
 import { heard, publish, scenario } from './harness.mjs';
 
 const texts = (count, prefix = 'm') => Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`);
@@ -309,7 +310,9 @@ scenario('presence follows joins and leaves within a second, at most one a secon
     const last = await alice.next('presence', (e) => e.users === 1 && e.connections === 1);
     assert.ok(last.ts - left < 1_500, `${last.ts - left} ms after the last change`);
 
+    await delay(2_200);
     const at = alice.all('presence').map((e) => e.ts);
+    assert.equal(at.at(-1), last.ts, 'and no more of it when nothing changes');
     assert.ok(at.length >= 4);
     for (let i = 1; i < at.length; ++i) {
         assert.ok(at[i] - at[i - 1] > 950, `two within ${at[i] - at[i - 1]} ms`);
