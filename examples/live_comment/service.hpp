@@ -347,8 +347,7 @@ private:
                 break;
             case Refusal::too_many_devices: error.code = "too_many_devices"; break;
             case Refusal::shutting_down: error.code = "shutting_down"; break;
-            case Refusal::too_many_connections:
-            case Refusal::none: break;
+            default: break;  // the server cannot now
         }
         error.message = std::string(roomcast::to_string(refusal));
         if (error.code == "unavailable" || error.code == "shutting_down") error.retry_after_ms = 5'000;
