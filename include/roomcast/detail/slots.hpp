@@ -155,7 +155,7 @@ public:
 
 private:
     static constexpr std::size_t smallest = 4;
-    static constexpr std::size_t largest = 1024;
+    static constexpr std::size_t largest = 4096;
 
     static Segment* make(std::size_t capacity) {
         void* memory = ::operator new(sizeof(Segment) + capacity * sizeof(Slot));

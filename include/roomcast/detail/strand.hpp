@@ -303,32 +303,43 @@ private:
         }
     }
 
+    /// Who gets a message, and in which form.
+    struct Audience {
+        const MessageItem<T>* message;
+        const Frame* frame;                           // of the one encoding in use
+        const typename T::target* special = nullptr;  // the one who gets none, or another
+        bool uniform;                                 // nobody else's membership need be looked at
+
+        explicit Audience(const MessageItem<T>& m) noexcept
+            : message(&m),
+              frame(&m.frames[m.encodings ? static_cast<std::size_t>(std::countr_zero(m.encodings)) : 0]),
+              uniform(!m.require && !m.exclude && (m.encodings & (m.encodings - 1)) == 0) {
+            if (m.except) special = T::direct::of(m.except->handle);
+            else if (m.origin && !m.own_frame.empty()) special = T::direct::of(m.origin->handle);
+        }
+        [[nodiscard]] const Frame* choose(const Membership<T>& m) const noexcept {
+            const std::uint64_t tags = m.tags.load(std::memory_order_relaxed);
+            const Connection* c = m.connection;
+            if (c == message->except || (tags & message->require) != message->require || (tags & message->exclude) != 0)
+                return nullptr;
+            if (c == message->origin && !message->own_frame.empty()) return &message->own_frame;
+            return &message->frames[c->encoding];
+        }
+    };
+
     /// Without the lock. Members are walked in place; what they point to is
     /// fetched ahead. Answers whether all have been reached.
     bool fan_out(Room& room, Budget<T>& budget, Work<T>& work) noexcept {
-        constexpr std::size_t ahead = 12;
-        const MessageItem<T>& message = *room.current;
-        const Audience audience(message);
+        const Audience audience(*room.current);
         auto& cursor = room.cursor;
         while (!cursor.done()) {
             const std::size_t count = cursor.run(budget.batch());
             const std::size_t readable = cursor.readable();
-            Slot* const slots = cursor.at();
-            for (std::size_t i = 0; i < count; ++i) {
-                Slot* const slot = slots + i;
-                if (room.closed.load(std::memory_order_relaxed)) return false;
-                if (i + ahead < readable) __builtin_prefetch(slot[ahead].target.load(std::memory_order_relaxed), 1);
-                auto* const target = slot->target.load(std::memory_order_acquire);
-                std::optional<SendStatus> answer;
-                if (!target && !slot->membership->told) continue;
-                const Frame* const frame = audience.simple(target) ? audience.frame : audience.choose(*slot->membership);
-                if (!frame) continue;
-                if (target) [[likely]] {
-                    answer = Courier<T>::try_send(*target, *frame);
-                    if (*answer == SendStatus::accepted) [[likely]] continue;
-                }
-                courier_.deliver_to_member(*slot->membership, *frame, message.seq, answer, work);
-            }
+            const std::size_t fetching = std::min(count, readable > ahead ? readable - ahead : 0);
+            Slot* const slot = cursor.at();
+            if (!reach<true>(room, audience, slot, slot + fetching, work) ||
+                !reach<false>(room, audience, slot + fetching, slot + count, work))
+                return false;
             cursor.advance(count);
             budget.spend(count);
             if (budget.exhausted() || room.has_dead.load(std::memory_order_relaxed)) break;
@@ -336,31 +347,37 @@ private:
         return cursor.done();
     }
 
-    /// Who gets a message, and in which form.
-    struct Audience {
-        const MessageItem<T>& message;
-        const Frame* frame = nullptr;                // of the one encoding in use
-        const typename T::target* special = nullptr; // the one who gets none, or another
-        bool uniform;                                // nobody's membership need be looked at
+    /// Sends to each member with a slot in [slot, end); false: the room closed.
+    template <bool fetch_ahead>
+    bool reach(const Room& room, const Audience& audience, Slot* slot, Slot* end, Work<T>& work) noexcept {
+        const auto [message, frame, special, uniform] = audience;
+        for (; slot != end; ++slot) {
+            if (room.closed.load(std::memory_order_relaxed)) [[unlikely]] return false;
+            if constexpr (fetch_ahead) __builtin_prefetch(slot[ahead].target.load(std::memory_order_relaxed), 1);
+            auto* const target = slot->target.load(std::memory_order_acquire);
+            if (!target || target == special || !uniform) [[unlikely]] {
+                reach_one(audience, *slot, target, work);
+                continue;
+            }
+            const SendStatus answer = Courier<T>::try_send(*target, *frame);
+            if (answer != SendStatus::accepted) [[unlikely]]
+                courier_.deliver_to_member(*slot->membership, *frame, message->seq, answer, work);
+        }
+        return true;
+    }
 
-        explicit Audience(const MessageItem<T>& m) noexcept
-            : message(m), uniform(!m.require && !m.exclude && std::popcount(m.encodings) <= 1) {
-            frame = &m.frames[m.encodings ? static_cast<std::size_t>(std::countr_zero(m.encodings)) : 0];
-            if (m.except) special = T::direct::of(m.except->handle);
-            else if (m.origin && !m.own_frame.empty()) special = T::direct::of(m.origin->handle);
+    /// One whose membership has to be looked at.
+    void reach_one(const Audience& audience, const Slot& slot, typename T::target* target, Work<T>& work) noexcept {
+        Membership<T>& m = *slot.membership;
+        const Frame* const frame = m.told ? audience.choose(m) : nullptr;
+        if (!frame) return;
+        std::optional<SendStatus> answer;
+        if (target) {
+            answer = Courier<T>::try_send(*target, *frame);
+            if (*answer == SendStatus::accepted) return;
         }
-        [[nodiscard]] bool simple(const typename T::target* target) const noexcept {
-            return uniform && target && target != special;
-        }
-        [[nodiscard]] const Frame* choose(const Membership<T>& m) const noexcept {
-            const std::uint64_t tags = m.tags.load(std::memory_order_relaxed);
-            const Connection* c = m.connection;
-            if (c == message.except || (tags & message.require) != message.require || (tags & message.exclude) != 0)
-                return nullptr;
-            if (c == message.origin && !message.own_frame.empty()) return &message.own_frame;
-            return &message.frames[c->encoding];
-        }
-    };
+        courier_.deliver_to_member(m, *frame, audience.message->seq, answer, work);
+    }
 
     /// A message has reached all: into history with it.
     void complete(Room& room, Work<T>& work) noexcept {
@@ -386,6 +403,7 @@ private:
     }
 
     static constexpr std::size_t chunk = 256;  // memberships under one hold of the lock
+    static constexpr std::size_t ahead = 24;   // slots; by measurement, see tests/bench
 
     Core<T>& core_;
     Courier<T>& courier_;
