@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// Faults that there were, each told by the test that it left behind.
+#include "unit/registry/world.hpp"
+
+namespace {
+using namespace unit;
+}
+
+TEST_CASE("closing a room that nobody has entered frees it once") {
+    World w;
+    w.rooms.create_room("r", {});
+    CHECK(w.rooms.close_room("r"));
+    CHECK(w.rooms.room_count() == 0);
+    w.rooms.create_room("r", {.ends_at = w.clock.now() + 1s});
+    w.after(1s);
+    CHECK(w.rooms.room_count() == 0);
+}
+
+TEST_CASE("the only room makes way for another one") {
+    World w{{.max_rooms = 1, .room = {.linger = 60s}}};
+    const auto ann = w.member("ann", "old");
+    w.rooms.leave(ann, "old");
+    CHECK(w.join(ann, "new").status == JoinStatus::joined);
+    CHECK_FALSE(w.rooms.count("old"));
+    w.rooms.leave(ann, "new");
+    CHECK(w.rooms.create_room("ahead", {}) == CreateStatus::created);
+    CHECK_FALSE(w.rooms.count("new"));
+}
+
+TEST_CASE("a member's info that a join replaces is freed without the lock") {
+    World w;
+    const auto ann = make_fake("ann"), phone = make_fake("ann/2");
+    REQUIRE(w.rooms.join(ann, {.user = "ann", .room = "r", .info = Info("first")}));
+    REQUIRE(w.rooms.join(ann, {.user = "ann", .room = "r", .info = Info("second"), .update_info = true}));
+    REQUIRE(w.rooms.join(phone, {.user = "ann", .room = "r", .info = Info("third"), .update_info = true}));
+    CHECK(w.rooms.info("r", "ann")->name == "third");
+}
+
+TEST_CASE("nothing is sent to a connection after its disconnect has returned on the same thread") {
+    SECTION("to all devices of a user") {
+        World w;
+        const auto ann = make_fake("ann"), phone = make_fake("ann/2");
+        w.rooms.attach(ann, "ann");
+        w.rooms.attach(phone, "ann");
+        ann->on_send = [&](std::string_view) { w.rooms.disconnect(phone); };
+        CHECK(w.rooms.send_to_user("ann", "hello") == 1);
+        CHECK(phone->frames().empty());
+    }
+    SECTION("a follower between moved and joined") {
+        World w{{.others = OtherDevices::follow}};
+        const auto ann = w.member("ann", "a"), phone = w.member("ann/2", "a");
+        phone->on_send = [&](std::string_view) { w.rooms.disconnect(phone); };
+        REQUIRE(w.join(ann, "b"));
+        CHECK(phone->frames() == Texts{">a>b"});
+    }
+}
+
+TEST_CASE("a message whose publisher was removed before its turn is not confirmed after the farewell") {
+    World w{{.membership = Membership::many_rooms}};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    bob->on_send = [&](std::string_view text) {
+        if (text != "go") return;
+        w.rooms.publish(ann, "r", "mine", {.context = Ticket("t")});
+        w.rooms.kick_from("r", "ann", {});
+    };
+    w.rooms.broadcast("r", "go");
+    CHECK(bob->frames() == Texts{"go", "mine"});
+    CHECK(ann->frames().back() == "x r 4001");
+}
+
+TEST_CASE("what waits for a busy connection is not sent after its close") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    w.rooms.send(ann, "waits", MessageClass::normal);
+    w.rooms.kick_user("ann", {CloseCode::banned});
+    w.after(3s);
+    REQUIRE(ann->heard().back().kind == Heard::Kind::close);
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->heard().back().kind == Heard::Kind::close);
+    CHECK(ann->frames().empty());
+}
+
+TEST_CASE("joins that nobody answers yet are bounded for each connection") {
+    World w{{.turn_sends = 1}};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    w.rooms.broadcast("r", "long");  // parked after one send
+    std::size_t accepted = 0;
+    JoinResult last{JoinStatus::joined};
+    while (accepted < 1'000 && (last = w.join(ann, "r"))) ++accepted;
+    CHECK(accepted == 16);
+    CHECK(last.refusal == Refusal::overloaded);
+    while (w.rooms.poll() <= w.clock.now()) {}
+    CHECK(w.join(ann, "r").status == JoinStatus::already_here);
+}
+
+TEST_CASE("a gap that could not be sent takes up what was missed meanwhile") {
+    World w{{.outbox_messages = 2}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    for (const auto& text : numbered("m", 1, 4)) w.rooms.broadcast("r", text);
+    // While the gap of 1 and 2 is under way two more are said.
+    bool once = true;
+    ann->on_send = [&](std::string_view text) {
+        if (text.front() != '~' || !std::exchange(once, false)) return;
+        for (const auto& said : numbered("m", 5, 6)) w.rooms.broadcast("r", said);
+    };
+    w.rooms.writable(ann);
+    w.rooms.broadcast("r", "m7");
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"~r 5:1-5", "m6", "m7"});
+}
+
+TEST_CASE("a connection that is replaced makes place for the one that replaces it") {
+    World w{{.max_connections = 1}};
+    const auto ann = w.member("ann", "r"), again = make_fake("ann/2");
+    CHECK(w.rooms.join(again, {.user = "ann", .room = "r", .replaces = &ann}).status == JoinStatus::device_added);
+    CHECK(w.rooms.count() == Counts{1, 1});
+}
+
+TEST_CASE("a registry that is destroyed tells nobody and leaks nothing") {
+    const auto log = [] {
+        World w;
+        const auto ann = w.member("ann", "r");
+        w.rooms.create_room("ahead", {.keep_empty = true});
+        return w.log;
+    }();
+    CHECK(log->events == Texts{"room_opened r", "joined r ann/ann*", "room_opened ahead"});
+}
+
+TEST_CASE("a slow observer does not hold up what the same thread has to send") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    std::size_t told = 0;
+    std::size_t heard_when_half_told = 0;
+    w.log->on_event = [&](const std::string&) {
+        if (++told == 200) heard_when_half_told = ann->frames().size();
+        if (told < 400) {
+            const std::string room = "x" + std::to_string(told);
+            w.rooms.create_room(room, {});
+            if (told == 1) w.rooms.broadcast("r", "said");
+        }
+    };
+    w.rooms.create_room("first", {});
+    CHECK(told >= 400);
+    CHECK(heard_when_half_told == 1);
+}
