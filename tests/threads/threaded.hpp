@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -71,20 +72,20 @@ struct ShortEvents {
 
 /// Follows who is where by what the observer is told, and counts what should
 /// not be: two threads at once, a join where one is, a leave where one is not,
-/// a user in two rooms (when `one_room` is asked for), a wrong `user_changed`.
+/// a user in two rooms under `one_room_per_user`, a wrong `user_changed`.
 class Shadow {
 public:
-    explicit Shadow(bool one_room) : one_room_(one_room) {}
+    explicit Shadow(Membership membership, roomcast::OtherDevices others = roomcast::OtherDevices::evict)
+        : by_user_(membership == Membership::one_room_per_user), follow_(others == roomcast::OtherDevices::follow) {}
 
     template <class Event>
     void on_event(const Event& e) noexcept {
         if (busy_.exchange(true)) ++faults_;
         using roomcast::EventKind;
-        if (e.kind == EventKind::room_opened) faults_ += !rooms_.insert(e.room).second;
-        if (e.kind == EventKind::room_closed) faults_ += rooms_.erase(e.room) != 1;
-        if (e.kind == EventKind::joined) enter(e);
-        if (e.kind == EventKind::migrated) migrate(e);
-        if (e.kind == EventKind::left) leave(e);
+        if (e.kind == EventKind::room_opened) faults_ += !rooms_.insert(e.epoch).second;
+        if (e.kind == EventKind::room_closed) faults_ += rooms_.erase(e.epoch) != 1;
+        if (e.user && e.kind == EventKind::left) leave(e);
+        else if (e.user) enter(e);
         ++events_;
         busy_ = false;
     }
@@ -95,44 +96,55 @@ public:
 
 private:
     using Place = std::pair<std::string, std::string>;  // room, user
+    using Connections = std::set<const void*>;
 
     template <class Event>
     void enter(const Event& e) {
-        const bool first = where_[{e.room, *e.user}].empty();
-        faults_ += rooms_.count(e.room) != 1;
-        faults_ += e.user_changed != first;
-        faults_ += !where_[{e.room, *e.user}].insert(e.connection->get()).second;
-        one_room(*e.user);
+        const Place place(e.room, *e.user);
+        faults_ += rooms_.count(e.epoch) != 1;
+        faults_ += e.user_changed != where_[place].empty();
+        faults_ += !where_[place].insert(e.connection->get()).second;
+        behind_.erase(place);
+        if (e.from) move(e, place);
+        std::size_t rooms = 0;
+        for (const auto& [at, connections] : where_) rooms += at.second == *e.user && !behind_.count(at);
+        faults_ += by_user_ && rooms > 1;
     }
     template <class Event>
-    void migrate(const Event& e) {
-        auto old = where_.extract({*e.from, *e.user});
-        faults_ += old.empty() || old.mapped().size() != e.moved || old.mapped().count(e.connection->get()) != 1;
-        if (!old.empty()) where_[{e.room, *e.user}].merge(old.mapped());
-        one_room(*e.user);
+    void move(const Event& e, const Place& place) {
+        const Place old(*e.from, *e.user);
+        Connections& there = where_[old];
+        faults_ += there.empty();
+        const bool was_there = there.erase(e.connection->get()) == 1;
+        faults_ += !by_user_ && !was_there;
+        if (by_user_ && !there.empty()) {
+            // Evicted ones are told to leave next; followers went along.
+            if (follow_) where_[place].merge(there);
+            else behind_.insert(old);
+        }
+        if (there.empty()) where_.erase(old);
     }
     template <class Event>
     void leave(const Event& e) {
-        const auto at = where_.find({e.room, *e.user});
+        const Place place(e.room, *e.user);
+        const auto at = where_.find(place);
         if (at == where_.end() || at->second.erase(e.connection->get()) != 1) {
             ++faults_;
             return;
         }
-        faults_ += e.user_changed != at->second.empty();
-        if (at->second.empty()) where_.erase(at);
-    }
-    void one_room(const std::string& user) {
-        std::size_t rooms = 0;
-        for (const auto& [place, connections] : where_) rooms += place.second == user && !connections.empty();
-        if (one_room_ && rooms > 1) ++faults_;
+        faults_ += e.user_changed != (at->second.empty() && !behind_.count(place));
+        if (!at->second.empty()) return;
+        where_.erase(at);
+        behind_.erase(place);
     }
 
-    const bool one_room_;
+    const bool by_user_, follow_;
     std::atomic<bool> busy_{false};
     std::atomic<std::size_t> faults_{0};
     std::atomic<std::size_t> events_{0};
-    std::map<Place, std::set<const void*>> where_;
-    std::set<std::string> rooms_;
+    std::map<Place, Connections> where_;
+    std::set<Place> behind_;  // whose user has gone on
+    std::set<std::uint64_t> rooms_;
 };
 
 /// An observer that passes everything on to a Shadow that outlives it.

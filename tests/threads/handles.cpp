@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "roomcast/room.hpp"
+
+#include "threads/threaded.hpp"
+
+namespace threads {
+namespace {
+
+using Registry = roomcast::RoomRegistry<FakeConnection, QuietTraits>;
+using Handle = roomcast::Room<FakeConnection, QuietTraits>;
+
+/// Messages outside of `+r` ... `-r`, and numbers that do not grow within.
+std::size_t misplaced(const std::vector<std::string>& frames) {
+    std::size_t wrong = 0;
+    bool inside = false;
+    std::size_t last = 0;
+    for (const std::string& frame : frames) {
+        if (frame == "+r") {
+            wrong += inside;
+            inside = true;
+            last = 0;
+        } else if (frame == "-r") {
+            wrong += !inside;
+            inside = false;
+        } else {
+            const std::size_t number = std::stoul(frame);
+            wrong += !inside || number <= last;
+            last = number;
+        }
+    }
+    return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("room handles follow their name while the room goes and comes again") {
+    Registry registry;
+    Handle shared(registry, "r");
+    std::atomic<std::size_t> taken{0}, refused{0}, wrong{0};
+    std::atomic<std::size_t> running{2};
+    const std::size_t rounds = scaled(6000);
+    std::vector<FakeConnection> visitors{make_fake("a", 1), make_fake("b", 1)};
+    const auto count = [&](Delivery delivery) {
+        if (delivery == Delivery::sent || delivery == Delivery::queued) ++taken;
+        else if (delivery == Delivery::no_room || delivery == Delivery::not_in_room || delivery == Delivery::overloaded) ++refused;
+        else ++wrong;
+    };
+    on_threads(4, [&](std::size_t t) {
+        if (t < 2) {
+            Handle mine = registry.room("r");
+            for (std::size_t i = 0; i < rounds; ++i) {
+                wrong += !mine.join(visitors[t], {.user = t ? "a" : "b"});
+                count(mine.publish(visitors[t], "m"));
+                if (i % 16 == 0) mine = Handle(registry, "r");
+                wrong += mine.leave(visitors[t]) != roomcast::LeaveStatus::left;
+            }
+            --running;
+            return;
+        }
+        while (running > 0) {
+            count(shared.broadcast("m"));
+            const Handle copy = shared;
+            (void)copy.count();
+        }
+    });
+    while (registry.poll() <= std::chrono::steady_clock::now()) {}
+    CHECK(wrong == 0);
+    CHECK(taken > 0);
+    CHECK(taken == registry.statistics().messages);
+    CHECK(refused > 0);
+    CHECK(registry.room_count() == 0);
+    for (const FakeConnection& visitor : visitors) {
+        CHECK(misplaced(visitor->frames()) == 0);
+        CHECK(registry.disconnect(visitor));
+        CHECK(visitor.use_count() == 1);
+    }
+}
+
+}  // namespace threads
