@@ -271,6 +271,11 @@ export class Client {
         });
     }
 
+    /** As `next`, but only of what comes from now on: asked before that which brings it about. */
+    later(event, matches, within) {
+        return this.next(event, matches, within, this.events.length);
+    }
+
     /** The room's message of that number was told, live or in the reply to the join. */
     async reached(room, seq) {
         if (!(this.rooms.get(room)?.last >= seq)) await this.next('comment', (e) => e.room === room && e.seq === seq);

@@ -35,11 +35,12 @@ describe('in time', { concurrency: true }, () => {
         const other = await server.connect('live', 'other');
         const client = await Client.open(server, { autoPong: false });
         await client.join('live', { user: 'alice' });
+        const gone = other.later('presence', (e) => e.users === 1, 90_000);
         const begun = performance.now();
         await client.close_of(70_000);
         const took = performance.now() - begun;
         assert.ok(took > 47_000 && took < 60_000, `after ${took} ms`);
-        await other.next('presence', (e) => e.users === 1);
+        await gone;
     }, OPTIONS);
 
     scenario('a connection in no room for 60 s is closed with 1000', {}, async (server) => {

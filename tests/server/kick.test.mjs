@@ -6,6 +6,8 @@ scenario('a kick removes every device of the user at once and tells why', {}, as
     const host = await server.connect('live', 'host');
     const laptop = await server.connect('live', 'bob');
     const phone = await server.connect('live', 'bob');
+    await host.next('presence', (e) => e.users === 2 && e.connections === 3);
+    const alone = host.later('presence', (e) => e.users === 1 && e.connections === 1);
     const ok = await host.accepted('kick', { user: 'bob', reason: 'spam' });
     assert.equal(ok.room, 'live');
     assert.deepEqual(await server.counts('live'), { users: 1, connections: 1 }, 'the counts are right at once');
@@ -14,7 +16,7 @@ scenario('a kick removes every device of the user at once and tells why', {}, as
         assert.deepEqual(device.events.filter((e) => e.event !== 'presence').map((e) => e.event),
             ['joined', 'force_disconnect'], 'leave first, tell second, close last');
     }
-    await host.next('presence', (e) => e.users === 1 && e.connections === 1);
+    await alone;
 });
 
 scenario('a client that ignores force_disconnect is closed with the same code after the grace period',

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
-import { heard, publish, scenario } from './harness.mjs';
+import { eventually, heard, publish, scenario } from './harness.mjs';
 
 const GRACE_MS = 400;
 
@@ -24,7 +24,7 @@ scenario('devices refuse: the newcomer is refused, and nothing else changes',
         for (const client of clients) await client.accepted('comment', { text: 'still here' });
         await clients[0].join('live');
         clients[1].socket.close();
-        await clients[0].next('presence', (e) => e.connections === 1);
+        await eventually(() => server.counts('live'), (c) => c.connections === 1, 'after a close');
         await third.join('live', { user: 'alice' });
     });
 
