@@ -198,10 +198,15 @@ void Generator::draw_join(Operation& op, const Reference& reference) {
         op.since = random_.one_in(8) ? last + random_.below(3) : last - std::min<std::uint64_t>(last, random_.below(8));
         op.right_epoch = room.has_value() && !random_.one_in(4);
     }
+    // Whether a busy follower hears of its new room before or after what
+    // waits of the old one is dropped is nobody's business.
+    const int user = c.user != none ? c.user : op.user;
+    if (setting_.options.others == roomcast::OtherDevices::follow && c.places.empty() && user != none)
+        for (const int device : reference.devices(user))
+            if (!reference.is_well(device)) op.kind = Kind::poll;
     op.tags = random_.below(8);
     op.flag = !random_.one_in(10);
     if (random_.one_in(5)) {
-        const int user = c.user != none ? c.user : op.user;
         const auto devices = user == none ? std::vector<int>() : reference.devices(user);
         op.other = devices.empty() || random_.one_in(4) ? random_.index(setting_.encodings.size())
                                                         : devices[random_.below(devices.size())];

@@ -151,7 +151,7 @@ std::string Reference::act(const Operation& op) {
             return "true";
         case Kind::create_room:
             if (room(op.room)) return "exists";
-            if (options_.max_rooms != 0 && room_count() >= options_.max_rooms) return "refused";
+            if (!find_place_for_room()) return "refused";
             open_room(op.room, op.room_options, none);
             return "created";
         case Kind::lock_room:
@@ -185,7 +185,7 @@ std::string Reference::attach(const Operation& op) {
     if (c.known && !open(c)) return refused(Refusal::closing);
     if (op.user != none && c.user != none && c.user != op.user) return refused(Refusal::other_user);
     if (c.known && (op.user == none || c.user != none)) return "already_attached";
-    if (const Refusal no = refuse_connection(op.connection, op.user, none); no != Refusal::none) return refused(no);
+    if (const Refusal no = refuse_connection(op.connection, op.user, 0); no != Refusal::none) return refused(no);
     c.known = true;
     if (op.user != none) {
         c.user = op.user;
@@ -195,12 +195,14 @@ std::string Reference::attach(const Operation& op) {
     return "attached";
 }
 
-Refusal Reference::refuse_connection(int c, int user, int going) const {
-    if (!connection(c).known && options_.max_connections != 0 && counts().connections >= options_.max_connections)
+/// `going`: connections of the user that make way anyway.
+Refusal Reference::refuse_connection(int c, int user, std::size_t going) const {
+    if (!connection(c).known && options_.max_connections != 0 &&
+        counts().connections - going >= options_.max_connections)
         return Refusal::too_many_connections;
     if (user == none || connection(c).user != none || options_.devices == DeviceLimit::newest_wins) return Refusal::none;
-    const int then = static_cast<int>(devices(user).size()) - std::max(going, 0) + 1;
-    if (options_.max_devices != 0 && then > static_cast<int>(options_.max_devices)) return Refusal::too_many_devices;
+    if (options_.max_devices != 0 && devices(user).size() - going + 1 > options_.max_devices)
+        return Refusal::too_many_devices;
     return Refusal::none;
 }
 
@@ -250,23 +252,13 @@ std::string Reference::join(const Operation& op) {
     const bool follow = options_.others == OtherDevices::follow;
     const bool closes = options_.last_room == LastRoom::close ||
                         (options_.last_room == LastRoom::by_membership && options_.membership != Membership::many_rooms);
-    const int going = (replaces ? 1 : 0) + (follow || !closes ? 0 : static_cast<int>(others.size()));
-    if (!at(c).known && refuse_connection(c, none, 0) != Refusal::none) return refused(Refusal::too_many_connections);
+    const std::size_t going = (replaces ? 1 : 0) + (follow || !closes ? 0 : others.size());
+    if (refuse_connection(c, none, going) != Refusal::none) return refused(Refusal::too_many_connections);
     if (options_.membership == Membership::many_rooms && options_.max_rooms_per_connection != 0 &&
         at(c).places.size() >= options_.max_rooms_per_connection)
         return refused(Refusal::too_many_rooms_of_connection);
     if (const Refusal no = refuse_connection(c, user, going); no != Refusal::none) return refused(no);
-    if (!room(r) && options_.max_rooms != 0 && room_count() >= options_.max_rooms) {
-        int longest = none;
-        for (int other = 0; other < static_cast<int>(rooms_.size()); ++other)
-            if (room(other) && in(other).linger_until &&
-                (longest == none || in(other).emptied < in(longest).emptied ||
-                 (in(other).emptied == in(longest).emptied && !made_way(longest))))
-                longest = other;
-        if (longest == none) return refused(Refusal::too_many_rooms);
-        events_.push_back(event_text({.kind = roomcast::EventKind::room_closed, .room = room_name(longest)}));
-        rooms_[index(longest)].reset();
-    }
+    if (!room(r) && !find_place_for_room()) return refused(Refusal::too_many_rooms);
 
     // It is accepted.
     if (!room(r)) open_room(r, options_.room, user);
@@ -400,6 +392,21 @@ void Reference::open_room(int r, const RoomOptions& options, int creator) {
     in(r).creator = creator;
     in(r).idle_since = now_;
     events_.push_back(event_text({.kind = roomcast::EventKind::room_opened, .room = room_name(r)}));
+}
+
+/// Of the lingering rooms the one that has been empty for longest makes way.
+bool Reference::find_place_for_room() {
+    if (options_.max_rooms == 0 || room_count() < options_.max_rooms) return true;
+    int longest = none;
+    for (int r = 0; r < static_cast<int>(rooms_.size()); ++r)
+        if (room(r) && in(r).linger_until &&
+            (longest == none || in(r).emptied < in(longest).emptied ||
+             (in(r).emptied == in(longest).emptied && !made_way(longest))))
+            longest = r;
+    if (longest == none) return false;
+    events_.push_back(event_text({.kind = roomcast::EventKind::room_closed, .room = room_name(longest)}));
+    rooms_[index(longest)].reset();
+    return true;
 }
 
 void Reference::close_room(int r, CloseReason reason) {

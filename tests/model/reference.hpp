@@ -131,7 +131,7 @@ private:
     std::string act(const Operation& op);
     std::string attach(const Operation& op);
     std::string join(const Operation& op);
-    Refusal refuse_connection(int c, int user, int replaced) const;
+    Refusal refuse_connection(int c, int user, std::size_t going) const;
     void drop_oldest_devices(int user);
     std::string send(const Operation& op);
     std::string kick(const Operation& op);
@@ -139,6 +139,7 @@ private:
     void poll();
 
     void open_room(int r, const RoomOptions& options, int creator);
+    bool find_place_for_room();
     void close_room(int r, CloseReason reason);
 
     void enter(int c, int r, std::uint64_t tags, int info);

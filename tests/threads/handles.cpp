@@ -20,8 +20,7 @@ std::size_t misplaced(const std::vector<std::string>& frames) {
             inside = true;
             last = 0;
         } else if (frame == "-r") {
-            wrong += !inside;
-            inside = false;
+            inside = false;  // also without `+r`: gone before it was told
         } else {
             const std::size_t number = std::stoul(frame);
             wrong += !inside || number <= last;
@@ -45,11 +44,12 @@ TEST_CASE("room handles follow their name while the room goes and comes again") 
         else if (delivery == Delivery::no_room || delivery == Delivery::not_in_room || delivery == Delivery::overloaded) ++refused;
         else ++wrong;
     };
+    const Poller poller(registry);
     on_threads(4, [&](std::size_t t) {
         if (t < 2) {
             Handle mine = registry.room("r");
             for (std::size_t i = 0; i < rounds; ++i) {
-                wrong += !mine.join(visitors[t], {.user = t ? "a" : "b"});
+                while (!mine.join(visitors[t], {.user = t ? "a" : "b"})) std::this_thread::yield();  // overloaded
                 count(mine.publish(visitors[t], "m"));
                 if (i % 16 == 0) mine = Handle(registry, "r");
                 wrong += mine.leave(visitors[t]) != roomcast::LeaveStatus::left;
@@ -63,7 +63,7 @@ TEST_CASE("room handles follow their name while the room goes and comes again") 
             (void)copy.count();
         }
     });
-    while (registry.poll() <= std::chrono::steady_clock::now()) {}
+    poll_all(registry);
     CHECK(wrong == 0);
     CHECK(taken > 0);
     CHECK(taken == registry.statistics().messages);

@@ -187,6 +187,15 @@ inline void on_threads(std::size_t count, const std::function<void(std::size_t)>
     for (std::thread& thread : threads) thread.join();
 }
 
+/// Polls until nothing is due.
+template <class Registry>
+void poll_all(Registry& registry) {
+    while (true) {
+        const auto next = registry.poll();
+        if (next > std::chrono::steady_clock::now()) return;
+    }
+}
+
 /// Calls `poll` on a thread of its own while it lives.
 template <class Registry>
 class Poller {
