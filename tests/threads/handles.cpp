@@ -44,25 +44,27 @@ TEST_CASE("room handles follow their name while the room goes and comes again") 
         else if (delivery == Delivery::no_room || delivery == Delivery::not_in_room || delivery == Delivery::overloaded) ++refused;
         else ++wrong;
     };
-    const Poller poller(registry);
-    on_threads(4, [&](std::size_t t) {
-        if (t < 2) {
-            Handle mine = registry.room("r");
-            for (std::size_t i = 0; i < rounds; ++i) {
-                while (!mine.join(visitors[t], {.user = t ? "a" : "b"})) std::this_thread::yield();  // overloaded
-                count(mine.publish(visitors[t], "m"));
-                if (i % 16 == 0) mine = Handle(registry, "r");
-                wrong += mine.leave(visitors[t]) != roomcast::LeaveStatus::left;
+    {
+        const Poller poller(registry);
+        on_threads(4, [&](std::size_t t) {
+            if (t < 2) {
+                Handle mine = registry.room("r");
+                for (std::size_t i = 0; i < rounds; ++i) {
+                    while (!mine.join(visitors[t], {.user = t ? "a" : "b"})) std::this_thread::yield();  // overloaded
+                    count(mine.publish(visitors[t], "m"));
+                    if (i % 16 == 0) mine = Handle(registry, "r");
+                    wrong += mine.leave(visitors[t]) != roomcast::LeaveStatus::left;
+                }
+                --running;
+                return;
             }
-            --running;
-            return;
-        }
-        while (running > 0) {
-            count(shared.broadcast("m"));
-            const Handle copy = shared;
-            (void)copy.count();
-        }
-    });
+            while (running > 0) {
+                count(shared.broadcast("m"));
+                const Handle copy = shared;
+                (void)copy.count();
+            }
+        });
+    }
     poll_all(registry);
     CHECK(wrong == 0);
     CHECK(taken > 0);
