@@ -209,11 +209,10 @@ private:
         }
 
         const auto replaced = join.replaces ? other_connection(c, *join.replaces) : std::nullopt;
-        const bool here = rooms_.is_member(c, join.room);
         typename Registry::Join request;
         request.user = user;
         request.room = join.room;
-        request.history = here ? 0 : join.history;
+        request.history = join.history;
         if (join.since) request.since = {hex_number(join.since->epoch).value_or(0), join.since->seq};
         request.may_migrate = !join.resume;
         request.replaces = replaced ? &*replaced : nullptr;

@@ -56,9 +56,9 @@ inline constexpr int max_encodings = 4;
 template <class Connection>
 struct connection_traits {
 private:
-    static constexpr decltype(auto) behind(const Connection& c) noexcept {
-        if constexpr (requires { std::to_address(c); }) return (*std::to_address(c));
-        else return (const_cast<Connection&>(c));
+    static constexpr auto& behind(const Connection& c) noexcept {
+        if constexpr (std::is_pointer_v<Connection> || requires { c.operator->(); }) return *std::to_address(c);
+        else return const_cast<Connection&>(c);
     }
 
 public:
@@ -68,7 +68,9 @@ public:
     using target = std::remove_reference_t<decltype(behind(std::declval<const Connection&>()))>;
     static target* target_of(const Connection& c) noexcept { return std::addressof(behind(c)); }
 
-    static SendStatus send_to(target& session, const Frame& frame) {
+    static SendStatus send_to(target& session, const Frame& frame)
+        requires requires { session.send(frame); }
+    {
         if constexpr (std::same_as<decltype(session.send(frame)), void>) {
             session.send(frame);
             return SendStatus::accepted;
@@ -76,11 +78,19 @@ public:
             return session.send(frame);
         }
     }
-    static SendStatus send(const Connection& c, const Frame& frame) { return send_to(behind(c), frame); }
-    static void close(const Connection& c, CloseCode code, std::string_view reason) {
+    static SendStatus send(const Connection& c, const Frame& frame)
+        requires requires { behind(c).send(frame); }
+    {
+        return send_to(behind(c), frame);
+    }
+    static void close(const Connection& c, CloseCode code, std::string_view reason)
+        requires requires { behind(c).close(code, reason); }
+    {
         behind(c).close(code, reason);
     }
-    static void terminate(const Connection& c, CloseCode code, std::string_view reason) {
+    static void terminate(const Connection& c, CloseCode code, std::string_view reason)
+        requires requires { behind(c).close(code, reason); }
+    {
         if constexpr (requires { behind(c).terminate(); }) behind(c).terminate();
         else behind(c).close(code, reason);
     }

@@ -252,7 +252,8 @@ private:
         if (new_device) directory_.give_user(*connection_, *user_);
     }
 
-    /// Ends what the new membership `entered` must not stand beside.
+    /// Ends what the new membership `entered` must not stand beside. Their old
+    /// room comes to work before the new one: what waits there for them goes.
     void leave_old_places(const Membership<T>& entered) noexcept {
         constexpr Cause silent{LeaveCause::left, CloseCode::normal, false};
         if (leaving_alone_) directory_.end(*leaving_alone_, silent, work_);
@@ -261,9 +262,11 @@ private:
         std::optional<KeptReason> moved;
         for (auto* m = leaving_->devices.front(); m;) {
             auto* next = leaving_->devices.next(*m);
-            if (m->connection == connection_) {
+            if (m->connection == replaced_) {
+                // It ends altogether, below.
+            } else if (m->connection == connection_ || follows()) {
                 directory_.end(*m, silent, work_);
-            } else if (m->connection != replaced_ && !follows()) {
+            } else {
                 if (!moved) moved.emplace(CloseReason{CloseCode::moved_elsewhere, "entered another room"});
                 directory_.expel(*m, *moved, entered.room, work_);
             }
@@ -275,7 +278,6 @@ private:
         Connection& c = *follower.old->connection;
         Membership<T>& m = *follower.membership;
         m.tags.store(follower.old->tags.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        directory_.end(*follower.old, {LeaveCause::left, CloseCode::normal, false}, work_);
         directory_.enter(std::move(follower.membership), c, *member_);
         follower.item->follower = true;
         queue(m, *follower.item.release(), {}, 0, from);

@@ -36,6 +36,10 @@ public:
         Budget<T> budget(core_);
         for (;;) {
             reap(room, budget, lock, work);
+            if (!work.connections.empty() && !room.closed.load(std::memory_order_relaxed)) {
+                // Those who were let go of hear it before the room goes on.
+                return work.rooms.push_back(room);
+            }
             if (room.closed.load(std::memory_order_relaxed)) {
                 if (!take_apart(room, lock, work)) return finish(room, work);
                 budget.spend(chunk);

@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: MIT
 // Faults that there were, each told by the test that it left behind.
+#include <algorithm>
+#include <cstddef>
+
 #include "unit/registry/world.hpp"
 
 namespace {
 using namespace unit;
-}
+
+/// No pointer, nothing behind it.
+struct Plain {
+    std::string* heard;
+    void send(std::string_view text) const { heard->append(text); }
+    void close(CloseCode, std::string_view) const {}
+    friend bool operator==(const Plain&, const Plain&) = default;
+};
+}  // namespace
+
+template <>
+struct std::hash<Plain> {
+    std::size_t operator()(const Plain& plain) const noexcept { return std::hash<std::string*>{}(plain.heard); }
+};
 
 TEST_CASE("closing a room that nobody has entered frees it once") {
     World w;
@@ -66,6 +82,34 @@ TEST_CASE("a message whose publisher was removed before its turn is not confirme
     w.rooms.broadcast("r", "go");
     CHECK(bob->frames() == Texts{"go", "mine"});
     CHECK(ann->frames().back() == "x r 4001");
+}
+
+TEST_CASE("the farewell of a kicked member does not wait for the rest of a long message") {
+    World w{{.turn_sends = 0}};
+    std::vector<FakeConnection> members;
+    for (int i = 0; i < 3'000; ++i) members.push_back(w.member("u" + std::to_string(i), "r"));
+    members[0]->on_send = [&](std::string_view) { w.rooms.kick_user("u1", {}); };
+    std::ptrdiff_t heard_before = -1;
+    members[1]->on_send = [&](std::string_view) {
+        heard_before = std::count_if(members.begin(), members.end(), [](const auto& m) { return !m->frames().empty(); });
+    };
+    w.rooms.broadcast("r", "long");
+    CHECK(members[1]->frames() == Texts{"! 4001 r"});
+    CHECK(heard_before > 0);
+    CHECK(heard_before <= 1'024);
+    CHECK(members.back()->frames() == Texts{"long"});
+}
+
+TEST_CASE("a handle may be an object of its own, and what cannot send is no connection") {
+    STATIC_REQUIRE(connection<Plain>);
+    STATIC_REQUIRE_FALSE(connection<std::shared_ptr<int>>);
+    STATIC_REQUIRE_FALSE(connection<int>);
+    RoomRegistry<Plain> rooms;
+    std::string heard;
+    REQUIRE(rooms.join(Plain{&heard}, {.user = "ann", .room = "r"}));
+    heard.clear();
+    rooms.broadcast("r", "hello");
+    CHECK(heard == "hello");
 }
 
 TEST_CASE("what waits for a busy connection is not sent after its close") {
