@@ -2,6 +2,7 @@
 #pragma once
 
 #include <websocketpp/concurrency/none.hpp>
+#include <websocketpp/common/network.hpp>
 #include <websocketpp/connection.hpp>
 #include <websocketpp/connection_base.hpp>
 #include <websocketpp/extensions/permessage_deflate/disabled.hpp>
@@ -71,6 +72,10 @@ protected:
 };
 
 namespace detail {
+
+/// websocketpp keeps the byte order in a static that its first use fills,
+/// unguarded; here it is filled before there is a second thread.
+inline const bool byte_order_known = (websocketpp::lib::net::_htonll(0), true);
 
 /// websocketpp answers older drafts, which know neither its size limit nor its
 /// UTF-8 check. Ours hides their upgrade, so that they become plain HTTP.
@@ -311,6 +316,8 @@ private:
         with_request([&](const HttpRequest& request) {
             if (request.path != options_->path) return respond(request, events_->http(request));
             if (const int status = refuse_foreign(request)) return respond(request, {.status = status});
+            if (request.method != "GET" && request.method != "HEAD")
+                return respond(request, {.status = 405, .headers = {{"Allow", "GET"}}});
             respond(request, {.status = 426, .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}}});
         });
     }

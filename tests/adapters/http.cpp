@@ -69,6 +69,9 @@ TEST_CASE("the WebSocket's path without an upgrade is 426, another path with one
     const auto plain = ask(running, Client::request("/ws"));
     CHECK(plain.starts_with("HTTP/1.1 426 "));
     CHECK(plain.find("\r\nSec-WebSocket-Version: 13\r\n") != std::string::npos);
+    const auto posted = ask(running, Client::request("/ws", "", "POST"));
+    CHECK(posted.starts_with("HTTP/1.1 405 "));
+    CHECK(posted.find("\r\nAllow: GET\r\n") != std::string::npos);
     auto elsewhere = Client::upgrade();
     elsewhere.replace(elsewhere.find("/ws"), 3, "/else");
     CHECK(ask(running, elsewhere).ends_with("\r\n\r\nGET /else"));
