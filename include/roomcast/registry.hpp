@@ -113,18 +113,25 @@ public:
         return LeaveStatus::left;
     }
 
-    /// Ends all memberships of a connection, one after the other, each with
-    /// its own `left`; answers how many there were. Throws what copying the
-    /// context throws.
+    /// Ends all memberships of a connection, each with its own `left`; answers
+    /// how many there were. Throws what copying the context throws; then
+    /// nothing changed.
     std::size_t leave_all(const Connection& c, const context& answer = {})
         requires std::copy_constructible<context>
     {
-        for (std::size_t ended = 0;; ++ended) {
-            context copy(answer);
-            Call call(engine_);
-            auto* record = open_connection(c, call);
-            if (!record || record->memberships.empty()) return ended;
-            end_membership(*record->memberships.front(), std::move(copy), call);
+        std::vector<context> answers;  // copied, and freed, without the lock
+        for (std::size_t needed = 0;;) {
+            {
+                Call call(engine_);
+                auto* record = open_connection(c, call);
+                needed = record ? record->room_count : 0;
+                if (needed <= answers.size()) {
+                    for (std::size_t i = 0; i < needed; ++i)
+                        end_membership(*record->memberships.front(), std::move(answers[i]), call);
+                    return needed;
+                }
+            }
+            answers.resize(needed, answer);
         }
     }
 

@@ -45,8 +45,11 @@ TEST_CASE("a slow reader makes send answer busy, and is told when there is room 
     else sent = fill(*session);
     REQUIRE(eventually([&] { return sent != -1; }));
     CHECK(sent < 10'000);
-    CHECK(session->send(WebSocketSession::text_frame("more")) == SendStatus::busy);
-    CHECK(told == 0);
+    // What another thread handed over the worker may still bring to the kernel.
+    if (from_worker) {
+        CHECK(session->send(WebSocketSession::text_frame("more")) == SendStatus::busy);
+        CHECK(told == 0);
+    }
 
     int wrong = 0;
     for (int i = 0; i < sent; ++i)

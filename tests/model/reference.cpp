@@ -77,13 +77,17 @@ Time Reference::next_due() const {
     Time next = Time::max();
     for (const Connection& c : connections_)
         if (c.known && c.step != Step::open) next = std::min(next, c.due);
-    for (const auto& room : rooms_) {
-        if (!room) continue;
-        if (room->linger_until) next = std::min(next, *room->linger_until);
-        if (room->options.ends_at) next = std::min(next, *room->options.ends_at);
-        if (room->options.idle.count() > 0) next = std::min<Time>(next, room->idle_since + room->options.idle);
-    }
+    for (const auto& room : rooms_)
+        if (room) next = std::min(next, due(*room));
     return next;
+}
+
+Time Reference::due(const Room& room) {
+    Time due = Time::max();
+    if (room.linger_until) due = std::min(due, *room.linger_until);
+    if (room.options.ends_at) due = std::min(due, *room.options.ends_at);
+    if (room.options.idle.count() > 0) due = std::min<Time>(due, room.idle_since + room.options.idle);
+    return due;
 }
 
 // Operations.
@@ -363,8 +367,14 @@ void Reference::poll() {
         const Connection& one = connections_[c];
         if ((one.step == Step::close || one.step == Step::terminate) && one.due <= now_) due.push_back(static_cast<int>(c));
     }
-    for (int r = 0; r < static_cast<int>(rooms_.size()); ++r) {
-        if (!room(r)) continue;
+    std::vector<int> rooms;
+    for (int r = 0; r < static_cast<int>(rooms_.size()); ++r)
+        if (room(r) && Reference::due(*room(r)) <= now_) rooms.push_back(r);
+    std::sort(rooms.begin(), rooms.end(), [this](int a, int b) {
+        const Room &x = *room(a), &y = *room(b);
+        return std::pair(Reference::due(x), x.born) < std::pair(Reference::due(y), y.born);
+    });
+    for (const int r : rooms) {
         Room& one = in(r);
         if (one.linger_until && *one.linger_until <= now_) {
             events_.push_back(event_text({.kind = roomcast::EventKind::room_closed, .room = room_name(r)}));

@@ -85,6 +85,9 @@ public:
         std::uint64_t emptied = 0;
     };
 
+    /// When poll has to look at it.
+    [[nodiscard]] static Time due(const Room& room);
+
     /// `sends`: what connections hear is worked out, too.
     Reference(Options options, std::vector<int> encodings, std::size_t users, std::size_t rooms, bool sends);
 

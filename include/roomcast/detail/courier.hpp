@@ -69,9 +69,10 @@ public:
                 Unlocked unlocked(lock);
                 status = send_entry(c, entry);
             }
-            if (status == SendStatus::busy && c.step < Step::terminate && !ended(entry)) put_back(outbox, entry, work);
+            const bool stale = ended(entry);
+            if (status == SendStatus::busy && c.step < Step::terminate && !stale) put_back(outbox, entry, work);
             if (entry.membership) core_.directory.release(*entry.membership, work);
-            if (status == SendStatus::closed) {
+            if (status == SendStatus::closed && !stale) {
                 broken(c, work);
                 break;
             }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,7 @@ template <class TimePoint>
 struct Deadline {
     static constexpr std::size_t none = static_cast<std::size_t>(-1);
     TimePoint due{};
+    std::uint64_t order = 0;  ///< among those due at the same time
     std::size_t heap_place = none;
 };
 
@@ -63,7 +66,7 @@ private:
     void up(std::size_t place) noexcept {
         for (; place > 0; place = (place - 1) / 2) {
             const std::size_t parent = (place - 1) / 2;
-            if (!(heap_[place]->due < heap_[parent]->due)) return;
+            if (!earlier(place, parent)) return;
             exchange(place, parent);
         }
     }
@@ -71,11 +74,14 @@ private:
         for (;;) {
             std::size_t least = place;
             for (std::size_t child = 2 * place + 1; child <= 2 * place + 2 && child < heap_.size(); ++child)
-                if (heap_[child]->due < heap_[least]->due) least = child;
+                if (earlier(child, least)) least = child;
             if (least == place) return;
             exchange(place, least);
             place = least;
         }
+    }
+    [[nodiscard]] bool earlier(std::size_t a, std::size_t b) const noexcept {
+        return std::tie(heap_[a]->due, heap_[a]->order) < std::tie(heap_[b]->due, heap_[b]->order);
     }
     void exchange(std::size_t a, std::size_t b) noexcept {
         Record* record = heap_[a];

@@ -109,6 +109,7 @@ public:
         // Who works has the answer; whoever else asks may ask again, but not at once.
         if (polling_) return std::max(promised_, now + std::chrono::milliseconds(1));
         polling_ = true;
+        untold_left_ = false;  // they are told now, or by the operation that this one is part of
         core.timers.collect_due(now, most_due, call.work());
         expire_rooms(now, call.work());
         remove_batch(now, call.work());
@@ -131,9 +132,12 @@ private:
     void work_off(Lock& lock, Work<T>& work) noexcept {
         // Events come first, but neither they nor a slow observer hold up the
         // rest: what many threads cause, one of them need not tell for ever.
-        for (int passes = 0;; ++passes) {
-            const bool told = passes < most_tellings && tell(lock, work);
-            if (!do_next(lock, work) && !told && !wake(lock)) return;
+        for (int tellings = 0;;) {
+            const bool told = tellings < most_tellings && tell(lock, work);
+            if (told) ++tellings;
+            if (do_next(lock, work) || told) continue;
+            untold_left_ = has_untold();
+            if (!wake(lock)) return;
         }
     }
 
@@ -306,7 +310,7 @@ private:
     static constexpr int most_due = 256;  // of each kind, for one poll
 
     [[nodiscard]] time_point next_deadline() const noexcept {
-        if (has_untold()) return core.clock.now();
+        if (untold_left_) return core.clock.now();
         const time_point next = core.timers.next();
         return shutdown_ && core.directory.counts().connections > 0 ? std::min(next, shutdown_->next) : next;
     }
@@ -343,6 +347,7 @@ private:
     // Guarded by the lock.
     bool polling_ = false;
     bool telling_ = false;
+    bool untold_left_ = false;  // events that an operation had to leave to `poll`
     time_point promised_ = time_point::max();
     std::optional<Shutdown> shutdown_;
     std::size_t sweep_ = 0;

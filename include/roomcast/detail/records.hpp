@@ -285,7 +285,9 @@ struct RoomRecord : Deadline<typename T::time_point>, Link<ReadyTag>, Link<RoomT
     [[no_unique_address]] EventSlot<T> ended{};
 
     RoomRecord(typename T::room_view name, std::size_t h, const Options& o, std::uint64_t e)
-        : id(name), hash(h), options(o), epoch(e) {}
+        : id(name), hash(h), options(o), epoch(e) {
+        this->order = e;
+    }
 };
 
 }  // namespace roomcast::detail
