@@ -34,7 +34,7 @@ public:
         if (at == rooms_.end()) at = rooms_.emplace(std::string(room), Room()).first;
         Room& entry = at->second;
         if (entry.due) return std::nullopt;
-        entry.due = entry.told ? std::max(now + delay, entry.told_at + spacing) : now + delay;
+        entry.due = std::max(now + delay, entry.taken_at + spacing);
         waiting_.emplace(*entry.due, at->first);
         return entry.due;
     }
@@ -54,6 +54,7 @@ public:
             const auto at = rooms_.find(node.mapped());
             if (at == rooms_.end() || at->second.due != node.key()) continue;  // of a room before it
             at->second.due.reset();
+            at->second.taken_at = now;  // who comes from now on is told a second later
             rooms.push_back(std::move(node.mapped()));
         }
         return rooms;
@@ -64,12 +65,10 @@ public:
         const auto at = rooms_.find(room);
         return at != rooms_.end() && at->second.told != counts;
     }
-    void told(std::string_view room, roomcast::Counts counts, Time now) {
+    void told(std::string_view room, roomcast::Counts counts) {
         const std::lock_guard lock(mutex_);
         const auto at = rooms_.find(room);
-        if (at == rooms_.end()) return;
-        at->second.told = counts;
-        at->second.told_at = now;
+        if (at != rooms_.end()) at->second.told = counts;
     }
 
     [[nodiscard]] Time next() const {
@@ -80,7 +79,7 @@ public:
 private:
     struct Room {
         std::optional<roomcast::Counts> told{};
-        Time told_at{0};
+        Time taken_at{-spacing};
         std::optional<Time> due{};
     };
 

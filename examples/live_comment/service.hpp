@@ -434,7 +434,7 @@ private:
             if (!counts || counts->connections == 0 || !presence_.is_news(room, *counts)) continue;
             const auto text = presence_message(room, *counts, options_.unix_ms());
             if (rooms_.broadcast(room, text, {.numbered = false}) == roomcast::Delivery::overloaded) changed(room);
-            else presence_.told(room, *counts, time);
+            else presence_.told(room, *counts);
         }
     }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -119,6 +120,14 @@ public:
     std::size_t leave_all(const Connection& c, const context& answer = {})
         requires std::copy_constructible<context>
     {
+        if constexpr (std::is_trivially_copyable_v<context>) {
+            Call call(engine_);
+            auto* record = open_connection(c, call);
+            std::size_t ended = 0;
+            for (; record && !record->memberships.empty(); ++ended)
+                end_membership(*record->memberships.front(), context(answer), call);
+            return ended;
+        }
         std::vector<context> answers;  // copied, and freed, without the lock
         for (std::size_t needed = 0;;) {
             {
