@@ -298,9 +298,7 @@ std::string Reference::join(const Operation& op) {
     end_replaced();
     migrating_ = false;
     if (new_device) drop_oldest_devices(user);
-    if (!follow)
-        for (const int other : others)
-            if (open(at(other))) put(other, {.text = removed_text(room_name(from), moved_elsewhere), .control = true});
+    for (const int other : others) say_untold(other);
     greet(c, op, from, false);
     if (follow)
         for (const int other : others)
@@ -468,7 +466,13 @@ void Reference::expel(int c, int r, CloseReason reason, int named, bool tell) {
                         (options_.last_room == LastRoom::by_membership && options_.membership != Membership::many_rooms);
     if (at(c).places.size() == 1 && closes) return remove(c, LeaveCause::removed, reason, named == none ? r : named);
     leave(c, r, LeaveCause::removed, reason.code, true);
-    if (tell) put(c, {.text = removed_text(room_name(r), reason), .control = true});
+    at(c).untold = removed_text(room_name(r), reason);
+    if (tell) say_untold(c);
+}
+
+void Reference::say_untold(int c) {
+    const std::string text = std::exchange(at(c).untold, {});
+    if (!text.empty()) put(c, {.text = text, .control = true});
 }
 
 void Reference::remove(int c, LeaveCause cause, CloseReason reason, int named) {
@@ -485,6 +489,7 @@ void Reference::remove(int c, LeaveCause cause, CloseReason reason, int named) {
     }
     one.step = Step::close;
     one.due = now_ + options_.grace;
+    say_untold(c);
     const auto text = farewell_text(named == none ? std::nullopt : std::optional(room_name(named)), reason);
     if (text.empty() || !put(c, {.text = text, .control = true})) take_step(c);
 }

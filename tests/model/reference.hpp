@@ -63,6 +63,7 @@ public:
         std::uint64_t age = 0;
         std::vector<Place> places{};  // in the order of joining
         std::deque<Entry> outbox{};
+        std::string untold{};  // of the room it was removed from; before its own farewell
         CloseCode code = CloseCode::normal;
         std::string reason{};
         Time due{};
@@ -148,6 +149,7 @@ private:
     void enter(int c, int r, std::uint64_t tags, int info);
     void leave(int c, int r, LeaveCause cause, CloseCode code, bool told = true);
     void expel(int c, int r, CloseReason reason, int named, bool tell = true);
+    void say_untold(int c);
     void remove(int c, LeaveCause cause, CloseReason reason, int named);
     void take_step(int c);
 

@@ -48,6 +48,12 @@ public:
         deliver_slowly(*m.connection, {frame, &m, false, seq}, answer, work);
     }
 
+    /// Lock held. Whether it still hears how its memberships ended: its own
+    /// farewell waits for that. Once removed, no more than its outbox holds.
+    [[nodiscard]] bool hears(const Connection& c) const noexcept {
+        return c.step == Step::open || (c.step == Step::farewell && !(c.outbox && has_too_much(*c.outbox)));
+    }
+
     /// The wire's form of a control event.
     static Frame control_frame(const Connection& c, const std::string& text) {
         const Frame payload(text);
@@ -149,11 +155,15 @@ private:
 
     void enforce_bounds(Outbox<T>& outbox, Work<T>& work) noexcept {
         core_.statistics.dropped += outbox.shed(core_.options.outbox_messages, core_.options.outbox_bytes);
-        if (outbox.control_count <= core_.options.outbox_control_messages &&
-            outbox.control_bytes <= core_.options.outbox_control_bytes)
-            return;
+        if (!has_too_much(outbox)) return;
         if (outbox.connection->step == Step::open) ++core_.statistics.slow_consumers;
         end(*outbox.connection, {CloseCode::slow_consumer, "read too slowly"}, work);
+    }
+
+    /// Of control, which is never shed.
+    [[nodiscard]] bool has_too_much(const Outbox<T>& outbox) const noexcept {
+        return outbox.control_count > core_.options.outbox_control_messages ||
+               outbox.control_bytes > core_.options.outbox_control_bytes;
     }
 
     /// Without the lock.

@@ -99,7 +99,7 @@ private:
                 c.outbox->drop(m);
                 if (c.outbox->entries.empty() && !c.outbox->flushing) core_.directory.drop_outbox(c, work);
             }
-            if (m.farewell != Farewell::none && c.step == Step::open) {
+            if (m.farewell != Farewell::none && courier_.hears(c)) {
                 Unlocked unlocked(lock);
                 say_farewell(m, work);
             }

@@ -191,3 +191,32 @@ TEST_CASE("a slow observer does not hold up what the same thread has to send") {
     CHECK(told >= 400);
     CHECK(heard_when_half_told == 1);
 }
+
+TEST_CASE("who leaves a room and is removed altogether before it has heard of it hears of both") {
+    World w{{.membership = Membership::many_rooms, .last_room = LastRoom::close}};
+    const auto host = w.member("host", "hall"), ann = w.member("ann", "a"), bob = w.member("bob", "a");
+    REQUIRE(w.join(ann, "b"));
+    forget(ann);
+    host->on_send = [&](std::string_view) {
+        w.rooms.kick_from("a", "ann", {CloseCode::banned});
+        w.rooms.kick_from("b", "ann", {CloseCode::removed_from_room});
+        w.rooms.leave(bob, "a", Ticket("bye"));
+        w.rooms.kick_connection(bob, {CloseCode::restarting});
+    };
+    w.rooms.broadcast("hall", "go");
+    CHECK(ann->frames() == Texts{"x a 4005", "! 4001 b"});
+    CHECK(bob->frames() == Texts{"-a bye", "! 4200"});
+}
+
+TEST_CASE("who is removed for reading too slowly has no more waiting of its rooms than its outbox holds") {
+    World w{{.membership = Membership::many_rooms, .outbox_control_messages = 2}};
+    const auto host = w.member("host", "hall"), ann = w.member("ann", "r1");
+    for (const auto& room : numbered("r", 2, 9)) REQUIRE(w.join(ann, room));
+    forget(ann);
+    ann->stall();
+    host->on_send = [&](std::string_view) { w.rooms.leave_all(ann); };
+    w.rooms.broadcast("hall", "go");
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"-r1", "-r2", "-r3", "! 4100"});
+}
