@@ -48,9 +48,12 @@ public:
                 serve(room, budget, lock, work);
             } else {
                 give_up_slots(room, lock, work);
-                Item<T>* item = room.queue.pop_front();
-                if (item) begin(room, *item, budget, lock, work);
-                else if (room.dead.empty()) return finish(room, work);
+                // Whoever left may be next to join: it hears of the one first.
+                if (room.dead.empty()) {
+                    Item<T>* item = room.queue.pop_front();
+                    if (!item) return finish(room, work);
+                    begin(room, *item, budget, lock, work);
+                }
             }
             if (budget.exhausted()) {
                 if (idle(room)) return finish(room, work);

@@ -220,3 +220,33 @@ TEST_CASE("who is removed for reading too slowly has no more waiting of its room
     w.rooms.writable(ann);
     CHECK(ann->frames() == Texts{"-r1", "-r2", "-r3", "! 4100"});
 }
+
+TEST_CASE("who comes back into a room hears first that it was removed, however many were") {
+    SECTION("and though the turn ends among them") {
+        World w{{.membership = Membership::many_rooms, .turn_sends = 1}};
+        const auto host = w.member("host", "hall"), ann = w.member("ann", "r"), phone = w.member("ann/2", "r");
+        host->on_send = [&](std::string_view) {
+            w.rooms.kick_from("r", "ann", {});
+            REQUIRE(w.join(phone, "r"));
+        };
+        w.rooms.broadcast("hall", "go");
+        while (w.rooms.poll() <= w.clock.now()) {}
+        CHECK(ann->frames() == Texts{"x r 4001"});
+        CHECK(phone->frames() == Texts{"x r 4001", "+r"});
+    }
+    SECTION("and though it was removed while the places of others were given up") {
+        World w{{.membership = Membership::many_rooms}};
+        std::vector<FakeConnection> crowd;
+        for (int i = 0; i < 300; ++i) crowd.push_back(w.member("crowd/" + std::to_string(i), "r"));
+        const auto ann = w.member("ann", "r");
+        bool back = false;
+        const Watch watch([&] {
+            if (crowd.back()->frames().empty() || std::exchange(back, true)) return;
+            w.rooms.leave(ann, "r");
+            REQUIRE(w.join(ann, "r"));
+        });
+        w.rooms.kick_from("r", "crowd", {});
+        REQUIRE(back);
+        CHECK(ann->frames() == Texts{"-r", "+r"});
+    }
+}
