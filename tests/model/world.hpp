@@ -254,7 +254,10 @@ private:
     void heard(int c, std::string_view frame) {
         const bool fails = failing_[index(c)];
         const auto membership = membership_of(c, frame);
-        called_back();
+        // Of a message to all rooms nobody sees whose it is. So while one fails
+        // no room may end: the failure would be nobody's concern if it was that
+        // room's, and would end the connection if it was another's.
+        if (!fails || !is_of_any_room(c, frame)) called_back();
         // A failed send to a membership that has ended meanwhile is nobody's
         // concern any more.
         if (!fails || membership == ended || membership_of(c, frame) != membership) return;
@@ -271,6 +274,10 @@ private:
         for (const auto& place : reference_.connection(c).places)
             if (*room == Listener::any_room || room_name(place.room) == *room) return place.began;
         return ended;
+    }
+
+    bool is_of_any_room(int c, std::string_view frame) const {
+        return Listener::room_of(frame) == Listener::any_room && reference_.connection(c).places.size() > 1;
     }
 
     void observed(const EventText& e) override;
