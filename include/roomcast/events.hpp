@@ -3,19 +3,13 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 #include "roomcast/close_code.hpp"
+#include "roomcast/history.hpp"
 #include "roomcast/message.hpp"
 #include "roomcast/results.hpp"
 
 namespace roomcast {
-
-/// One entry of a join's history: a numbered message as it was published.
-struct HistoryEntry {
-    std::uint64_t seq;
-    std::string_view payload;
-};
 
 /// What a connection hears of its join. Everything is borrowed for the call.
 template <class T>
