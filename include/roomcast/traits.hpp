@@ -4,9 +4,9 @@
 #include <chrono>
 #include <mutex>
 #include <string>
-#include <string_view>
 
 #include "roomcast/connection.hpp"
+#include "roomcast/detail/id_view.hpp"
 #include "roomcast/json_events.hpp"
 #include "roomcast/observer.hpp"
 #include "roomcast/options.hpp"
@@ -47,15 +47,6 @@ struct DefaultTraits {
 };
 
 namespace detail {
-
-template <class Id>
-struct id_view {
-    using type = Id;
-};
-template <>
-struct id_view<std::string> {
-    using type = std::string_view;
-};
 
 /// Every type of one registry, under one name.
 template <class Connection, class Traits>

@@ -3,13 +3,14 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <utility>
 
 namespace roomcast::detail {
 
 /// A hash index of records that live elsewhere: one array of {record, hash},
 /// linear probing, at most three quarters full, erased without tombstones.
-/// Only `reserve` allocates; an empty index holds no memory.
+/// Only `reserve` and `shrink` allocate; an empty index holds no memory.
 template <class Record>
 class FlatIndex {
 public:
@@ -26,13 +27,19 @@ public:
 
     /// Makes room for one more. Throws std::bad_alloc; then nothing changed.
     void reserve() {
-        const std::size_t capacity = entries_ ? mask_ + 1 : 0;
-        if ((size_ + 1) * 4 <= capacity * 3) return;
-        const std::size_t larger = capacity ? capacity * 2 : 8;
-        auto old = std::exchange(entries_, std::make_unique<Entry[]>(larger));
-        mask_ = larger - 1;
-        for (std::size_t i = 0; i < capacity; ++i)
-            if (old[i].record) place(old[i]);
+        if ((size_ + 1) * 4 <= capacity() * 3) return;
+        move_to(capacity() ? capacity() * 2 : smallest);
+    }
+
+    /// Halves an index that is less than an eighth full, if there is memory to
+    /// do so. For owners that see many come and go.
+    void shrink() noexcept {
+        if (size_ * 8 >= capacity() || capacity() == smallest) return;
+        try {
+            move_to(capacity() / 2);
+        } catch (const std::bad_alloc&) {
+            // The larger array does as well.
+        }
     }
 
     /// After `reserve`.
@@ -68,10 +75,22 @@ public:
     }
 
 private:
+    static constexpr std::size_t smallest = 8;
+
     struct Entry {
         Record* record = nullptr;
         std::size_t hash = 0;
     };
+
+    [[nodiscard]] std::size_t capacity() const noexcept { return entries_ ? mask_ + 1 : 0; }
+
+    void move_to(std::size_t wanted) {
+        const std::size_t before = capacity();
+        auto old = std::exchange(entries_, std::make_unique<Entry[]>(wanted));
+        mask_ = wanted - 1;
+        for (std::size_t i = 0; i < before; ++i)
+            if (old[i].record) place(old[i]);
+    }
 
     void place(Entry entry) noexcept {
         std::size_t i = entry.hash & mask_;
