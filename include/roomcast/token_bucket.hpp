@@ -35,9 +35,9 @@ namespace detail {
 ///
 /// The rate comes with each call, so that a bucket is 8 bytes; if it changes,
 /// what is missing in the bucket keeps the time that it takes to fill. All
-/// functions are O(1). No rate and no burst is too large or too small. `now`
-/// lies within 146 years of the clock's epoch; if it goes back, the wait is
-/// longer by as much.
+/// functions are O(1). No rate and no burst is too large or too small, but no
+/// bucket takes longer to fill than 36 years. `now` lies within 146 years of
+/// the clock's epoch; if it goes back, the wait is longer by as much.
 ///
 /// Thread safety: none.
 class TokenBucket {

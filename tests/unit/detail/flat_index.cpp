@@ -113,3 +113,38 @@ TEST_CASE("an index that cannot grow is as before", "[invariant-9]") {
     CHECK(thrown);
     for (Record& r : records) CHECK(find(index, r.key, r.hash) == &r);
 }
+
+TEST_CASE("an index that is shrunk fits those that are left, and loses none", "[invariant-11]") {
+    const auto before = unit::allocations::live_bytes();
+    std::vector<std::unique_ptr<Record>> records;
+    for (int i = 0; i < 10'000; ++i)
+        records.push_back(std::make_unique<Record>(Record{i, static_cast<std::size_t>(i) * 0x9e3779b97f4a7c15}));
+    const auto with_records = unit::allocations::live_bytes();
+    Index index;
+    for (const auto& r : records) insert(index, *r);
+    const auto full = unit::allocations::live_bytes() - with_records;
+    index.shrink();
+    CHECK(unit::allocations::live_bytes() - with_records == full);
+    for (int i = 100; i < 10'000; ++i) {
+        const Record& r = *records[static_cast<std::size_t>(i)];
+        index.erase(r, r.hash);
+        index.shrink();
+    }
+    CHECK(unit::allocations::live_bytes() - with_records < full / 10);
+    {
+        const unit::allocations::Failure failure(1, true);
+        for (int i = 10; i < 100; ++i) {
+            const Record& r = *records[static_cast<std::size_t>(i)];
+            index.erase(r, r.hash);
+            index.shrink();
+        }
+    }
+    for (int i = 0; i < 10; ++i) {
+        const Record& r = *records[static_cast<std::size_t>(i)];
+        CHECK(find(index, i, r.hash) == &r);
+        index.erase(r, r.hash);
+        index.shrink();
+    }
+    CHECK(unit::allocations::live_bytes() == with_records);
+    CHECK(with_records > before);
+}
