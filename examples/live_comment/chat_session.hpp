@@ -75,7 +75,7 @@ public:
     }
 
     /// Since when it may have been in no room; see OutsideWatch.
-    std::atomic<Time::rep> outside_since{0};
+    std::atomic<Instant::rep> outside_since{0};
     std::atomic<bool> watched{false};
 
 private:

@@ -10,10 +10,13 @@
 #include <utility>
 #include <vector>
 
+#include <roomcast/instant.hpp>
+
 #include "chat_session.hpp"
-#include "rate.hpp"
 
 namespace live_comment {
+
+using roomcast::Instant;
 
 /// Finds the connections that have been in no room for too long. Holds at most
 /// one entry for each connection, however often it joins and leaves, and no
@@ -22,18 +25,18 @@ namespace live_comment {
 /// Thread safety: all functions may be called concurrently.
 class OutsideWatch {
 public:
-    static constexpr Time limit = std::chrono::seconds(60);
+    static constexpr Instant limit = std::chrono::seconds(60);
 
     /// The connection may be in no room from now on. Says when to look, if
     /// that has not been said before.
-    std::optional<Time> outside(ChatSession& chat, Time now) {
+    std::optional<Instant> outside(ChatSession& chat, Instant now) {
         chat.outside_since.store(now.count());
         if (chat.watched.exchange(true)) return std::nullopt;
         return add(chat.id(), now + limit);
     }
 
     /// The ids of those to look at now.
-    [[nodiscard]] std::vector<std::uint64_t> due(Time now) {
+    [[nodiscard]] std::vector<std::uint64_t> due(Instant now) {
         const std::lock_guard lock(mutex_);
         std::vector<std::uint64_t> ids;
         for (; !queue_.empty() && queue_.top().first <= now; queue_.pop()) ids.push_back(queue_.top().second);
@@ -43,25 +46,25 @@ public:
     /// Looks at one that was due: true when it has been outside for the whole
     /// time. `is_outside` asks whether it is in no room.
     template <class IsOutside>
-    [[nodiscard]] bool expired(ChatSession& chat, Time now, IsOutside&& is_outside) {
+    [[nodiscard]] bool expired(ChatSession& chat, Instant now, IsOutside&& is_outside) {
         // Before the question: whoever leaves after it will be watched anew.
         chat.watched.store(false);
         if (!is_outside()) return false;
-        const Time at = Time(chat.outside_since.load()) + limit;
+        const Instant at = Instant(chat.outside_since.load()) + limit;
         if (at <= now) return true;
         if (!chat.watched.exchange(true)) add(chat.id(), at);
         return false;
     }
 
-    [[nodiscard]] Time next() const {
+    [[nodiscard]] Instant next() const {
         const std::lock_guard lock(mutex_);
-        return queue_.empty() ? Time::max() : queue_.top().first;
+        return queue_.empty() ? Instant::max() : queue_.top().first;
     }
 
 private:
-    using Entry = std::pair<Time, std::uint64_t>;
+    using Entry = std::pair<Instant, std::uint64_t>;
 
-    Time add(std::uint64_t id, Time at) {
+    Instant add(std::uint64_t id, Instant at) {
         const std::lock_guard lock(mutex_);
         queue_.emplace(at, id);
         return at;

@@ -11,11 +11,12 @@
 #include <utility>
 #include <vector>
 
+#include <roomcast/instant.hpp>
 #include <roomcast/results.hpp>
 
-#include "rate.hpp"
-
 namespace live_comment {
+
+using roomcast::Instant;
 
 /// Which rooms are to hear their counts, and when: within a second of a
 /// change, at most once a second, and only counts that they have not heard.
@@ -23,12 +24,12 @@ namespace live_comment {
 /// Thread safety: all functions may be called concurrently.
 class PresenceBoard {
 public:
-    static constexpr Time spacing = std::chrono::seconds(1);
+    static constexpr Instant spacing = std::chrono::seconds(1);
     /// Lets a burst of joins end before the first word of it.
-    static constexpr Time delay = std::chrono::milliseconds(100);
+    static constexpr Instant delay = std::chrono::milliseconds(100);
 
     /// Says when the room is due, if that has not been said before.
-    std::optional<Time> changed(std::string_view room, Time now) {
+    std::optional<Instant> changed(std::string_view room, Instant now) {
         const std::lock_guard lock(mutex_);
         auto at = rooms_.find(room);
         if (at == rooms_.end()) at = rooms_.emplace(std::string(room), Room()).first;
@@ -46,7 +47,7 @@ public:
     }
 
     /// Takes the rooms whose time has come.
-    [[nodiscard]] std::vector<std::string> due(Time now) {
+    [[nodiscard]] std::vector<std::string> due(Instant now) {
         const std::lock_guard lock(mutex_);
         std::vector<std::string> rooms;
         while (!waiting_.empty() && waiting_.begin()->first <= now) {
@@ -71,21 +72,21 @@ public:
         if (at != rooms_.end()) at->second.told = counts;
     }
 
-    [[nodiscard]] Time next() const {
+    [[nodiscard]] Instant next() const {
         const std::lock_guard lock(mutex_);
-        return waiting_.empty() ? Time::max() : waiting_.begin()->first;
+        return waiting_.empty() ? Instant::max() : waiting_.begin()->first;
     }
 
 private:
     struct Room {
         std::optional<roomcast::Counts> told{};
-        Time taken_at{-spacing};
-        std::optional<Time> due{};
+        Instant taken_at{-spacing};
+        std::optional<Instant> due{};
     };
 
     mutable std::mutex mutex_;  // guards all below
     std::map<std::string, Room, std::less<>> rooms_;
-    std::multimap<Time, std::string> waiting_;
+    std::multimap<Instant, std::string> waiting_;
 };
 
 }  // namespace live_comment

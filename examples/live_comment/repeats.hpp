@@ -12,9 +12,11 @@
 #include <utility>
 #include <vector>
 
-#include "rate.hpp"
+#include <roomcast/instant.hpp>
 
 namespace live_comment {
+
+using roomcast::Instant;
 
 /// Remembers for five minutes which comments with an id were taken, so that a
 /// client that is not sure may say it once more. At most `most` in all; the
@@ -23,7 +25,7 @@ namespace live_comment {
 /// Thread safety: all functions may be called concurrently.
 class Repeats {
 public:
-    static constexpr Time memory = std::chrono::minutes(5);
+    static constexpr Instant memory = std::chrono::minutes(5);
     static constexpr std::size_t most_asking = 16;
 
     explicit Repeats(std::size_t most = 65'536) : most_(most) {}
@@ -42,7 +44,7 @@ public:
     };
 
     /// Asks and, when it is the first, remembers it.
-    Answer take(std::string_view key, std::uint64_t connection, Time now) {
+    Answer take(std::string_view key, std::uint64_t connection, Instant now) {
         const std::lock_guard lock(mutex_);
         while (!order_.empty() && (order_.front()->second.until <= now || entries_.size() > most_))
             erase(order_.front());
@@ -76,7 +78,7 @@ private:
     using Entries = std::map<std::string, Entry, std::less<>>;
     struct Entry {
         std::uint64_t seq = 0;
-        Time until{0};
+        Instant until{0};
         std::vector<std::uint64_t> asking{};
         std::list<Entries::iterator>::iterator place{};
     };

@@ -120,12 +120,11 @@ public:
     /// Does what is due. Returns when it is to be called next.
     time_point tick() {
         const time_point polled = rooms_.poll();
-        const Time time = now();
+        const Instant time = now();
         tell_presence(time);
         close_outsiders(time);
-        const Time sweep = rates_.sweep(time) ? time + std::chrono::seconds(1) : Time::max();
-        const Time next = std::min({presence_.next(), outsiders_.next(), sweep});
-        return next == Time::max() ? polled : std::min(polled, at(next));
+        const Instant next = std::min({presence_.next(), outsiders_.next(), rates_.sweep(time)});
+        return next == Instant::max() ? polled : std::min(polled, at(next));
     }
 
     /// Refuses newcomers and sends all away, a batch at a time: for good, or
@@ -257,7 +256,7 @@ private:
         const auto forget = [&] {
             if (!id.empty()) repeats_.forget(context.comment);
         };
-        if (const Time wait = rates_.comment(chat.user, now()); wait > Time(0)) {
+        if (const Instant wait = rates_.comment(chat.user, now()); wait > Instant(0)) {
             forget();
             return rate_limited(c, "comment", id, *room, wait);
         }
@@ -392,15 +391,15 @@ private:
     [[nodiscard]] bool command_allowed(const Handle& c, std::string_view of, const std::string& id,
                                        const std::string& room) {
         ChatSession& chat = c->chat();
-        const Time wait = chat.user.empty() ? chat.commands.take(rates_.commands(), now())
+        const Instant wait = chat.user.empty() ? chat.commands.take(rates_.commands(), now())
                                             : rates_.command(chat.user, now());
-        if (wait == Time(0)) return true;
+        if (wait == Instant(0)) return true;
         rate_limited(c, of, id, room, wait);
         return false;
     }
 
     void rate_limited(const Handle& c, std::string_view of, const std::string& id, const std::string& room,
-                      Time wait) {
+                      Instant wait) {
         const auto retry_after = std::chrono::ceil<milliseconds>(wait);
         answer(c, error_message({.code = "rate_limited",
                                  .message = "too many requests",
@@ -428,7 +427,7 @@ private:
         if (const auto due = outsiders_.outside(c->chat(), now())) wake(*due);
     }
 
-    void tell_presence(Time time) {
+    void tell_presence(Instant time) {
         for (const std::string& room : presence_.due(time)) {
             const auto counts = rooms_.count(room);
             if (!counts || counts->connections == 0 || !presence_.is_news(room, *counts)) continue;
@@ -438,7 +437,7 @@ private:
         }
     }
 
-    void close_outsiders(Time time) {
+    void close_outsiders(Instant time) {
         for (const auto id : outsiders_.due(time)) {
             const auto c = connection(id);
             const auto is_outside = [&] { return rooms_.rooms_of(*c).empty(); };
@@ -468,11 +467,11 @@ private:
         return id && *id != c->chat().id() ? connection(*id) : std::nullopt;
     }
 
-    [[nodiscard]] Time now() const { return std::chrono::duration_cast<Time>(clock_.now().time_since_epoch()); }
-    [[nodiscard]] static time_point at(Time time) {
+    [[nodiscard]] Instant now() const { return roomcast::instant_of(clock_.now()); }
+    [[nodiscard]] static time_point at(Instant time) {
         return time_point(std::chrono::duration_cast<typename Clock::duration>(time));
     }
-    void wake(Time time) const {
+    void wake(Instant time) const {
         if (wake_) wake_(at(time));
     }
 

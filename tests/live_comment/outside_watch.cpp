@@ -18,11 +18,11 @@ const auto no = [] { return false; };
 TEST_CASE("a connection that stays outside is found after a minute") {
     OutsideWatch watch;
     ChatSession chat(7);
-    CHECK(watch.outside(chat, 10s) == Time(70s));
+    CHECK(watch.outside(chat, 10s) == Instant(70s));
     CHECK(watch.due(69s).empty());
     CHECK(watch.due(70s) == Ids{7});
     CHECK(watch.expired(chat, 70s, yes));
-    CHECK(watch.next() == Time::max());
+    CHECK(watch.next() == Instant::max());
 }
 
 TEST_CASE("who has been in a room meanwhile has its minute from when it left") {
@@ -32,7 +32,7 @@ TEST_CASE("who has been in a room meanwhile has its minute from when it left") {
     CHECK_FALSE(watch.outside(chat, 40s));
     CHECK(watch.due(70s) == Ids{7});
     CHECK_FALSE(watch.expired(chat, 70s, yes));
-    CHECK(watch.next() == Time(100s));
+    CHECK(watch.next() == Instant(100s));
     CHECK(watch.due(100s) == Ids{7});
     CHECK(watch.expired(chat, 100s, yes));
 }
@@ -43,6 +43,6 @@ TEST_CASE("who is in a room is let go, and watched again when it leaves") {
     watch.outside(chat, 10s);
     CHECK(watch.due(70s) == Ids{7});
     CHECK_FALSE(watch.expired(chat, 70s, no));
-    CHECK(watch.next() == Time::max());
-    CHECK(watch.outside(chat, 200s) == Time(260s));
+    CHECK(watch.next() == Instant::max());
+    CHECK(watch.outside(chat, 200s) == Instant(260s));
 }

@@ -7,14 +7,14 @@
 #include "support/catch.hpp"
 
 using live_comment::PresenceBoard;
-using live_comment::Time;
+using roomcast::Instant;
 using namespace std::chrono_literals;
 using Rooms = std::vector<std::string>;
 
 TEST_CASE("a room is due soon after its first change, and once for many") {
     PresenceBoard board;
-    CHECK(board.next() == Time::max());
-    CHECK(board.changed("r", 10s) == Time(10'100ms));
+    CHECK(board.next() == Instant::max());
+    CHECK(board.changed("r", 10s) == Instant(10'100ms));
     CHECK_FALSE(board.changed("r", 10'050ms));
     CHECK(board.due(10'099ms).empty());
     CHECK(board.due(10'100ms) == Rooms{"r"});
@@ -26,11 +26,11 @@ TEST_CASE("a room is told at most once a second, and within a second of a change
     board.changed("r", 10s);
     CHECK(board.due(10'100ms) == Rooms{"r"});
     // Who comes while the counts are being told waits like all others.
-    CHECK(board.changed("r", 10'100ms) == Time(11'100ms));
+    CHECK(board.changed("r", 10'100ms) == Instant(11'100ms));
     board.told("r", {1, 1});
     CHECK(board.due(11'099ms).empty());
     CHECK(board.due(11'100ms) == Rooms{"r"});
-    CHECK(board.changed("r", 20s) == Time(20'100ms));
+    CHECK(board.changed("r", 20s) == Instant(20'100ms));
 }
 
 TEST_CASE("only counts that were not told are news") {
@@ -48,8 +48,8 @@ TEST_CASE("a closed room is forgotten, and one of its name begins anew") {
     board.told("r", {1, 1});
     board.closed("r");
     CHECK_FALSE(board.is_news("r", {2, 2}));
-    CHECK(board.changed("r", 10'050ms) == Time(10'150ms));
+    CHECK(board.changed("r", 10'050ms) == Instant(10'150ms));
     CHECK(board.due(10'120ms).empty());
     CHECK(board.due(10'150ms) == Rooms{"r"});
-    CHECK(board.next() == Time::max());
+    CHECK(board.next() == Instant::max());
 }
