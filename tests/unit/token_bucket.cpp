@@ -64,8 +64,12 @@ TEST_CASE("a rate of zero is off, and so is whatever is not above zero") {
     for (const double off : {0.0, -1.0, no_number}) {
         TokenBucket bucket;
         for (int i = 0; i < 1000; ++i) CHECK(bucket.take({off, 0}, 1s) == 0s);
-        CHECK(bucket.wait({off, 0}, 1s) == 0s);
         CHECK(bucket.is_full(1s));
+        // One that was emptied at another rate gives too.
+        CHECK(bucket.take({1, 1}, 1s) == 0s);
+        CHECK(bucket.wait({off, 0}, 1s) == 0s);
+        CHECK(bucket.take({off, 0}, 1s) == 0s);
+        CHECK(bucket.wait({1, 1}, 1s) == 1s);
     }
 }
 

@@ -32,9 +32,9 @@ namespace roomcast::detail {
 /// tokens that the loud cannot take. Nobody is refused while the bucket is full.
 ///
 /// Within t seconds at most per_second * t + burst are let through. The burst
-/// is what fairness has to work with: with less than 2 there would be none, so
-/// that it is 2 at least; with a quarter of a second's worth shares come within
-/// some tenths of what is fair, with a second's worth within one.
+/// is what fairness has to work with, so that it is at least a quarter of a
+/// second's worth, and 2, whatever `cap` says; that brings shares within about
+/// two tenths of what is fair, a whole second's worth within one.
 ///
 /// Users are remembered until their usage is below 0.01, those only of whom
 /// something was let through: about 46 s at most after one message. Each offer
@@ -56,7 +56,7 @@ public:
     FairSampler(Rate cap, const SeededHash& hash) noexcept
         : limits_(cap.limits()),
           per_second_(std::clamp(limits_ ? cap.per_second : 1.0, 1e-9, 1e9)),
-          burst_(cap.burst > 2 ? std::min(cap.burst, 1e9) : 2.0),
+          burst_(std::clamp(cap.burst > 2 ? cap.burst : 2.0, per_second_ / 4, 1e9)),
           level_(burst_),
           users_(hash) {}
 
