@@ -33,11 +33,12 @@ namespace roomcast::detail {
 ///
 /// Within t seconds at most per_second * t + burst are let through. The burst
 /// is what fairness has to work with, so that it is at least a quarter of a
-/// second's worth, and 2, whatever `cap` says; that brings shares within about
-/// two tenths of what is fair, a whole second's worth within one.
+/// second's worth, and 2, whatever `cap` says. Of crowds who send at random,
+/// each user's share of a minute then comes within about a quarter of what is
+/// fair; with a whole second's worth, within a fifth.
 ///
 /// Users are remembered until their usage is below 0.01, those only of whom
-/// something was let through: about 46 s at most after one message. Each offer
+/// something was let through: some 46 s after a single message. Each offer
 /// forgets up to two, so there is no need to sweep a room that is in use.
 ///
 /// All is O(1) but `sweep`, and nothing throws: where there is no memory for a
