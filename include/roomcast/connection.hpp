@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -35,6 +36,7 @@ inline constexpr int max_encodings = 4;
 /// | `c.close(code, reason)` | close in order: CloseCode, std::string_view | required |
 /// | `c.terminate()` | cut off, whatever is under way | `close(code, reason)` once more |
 /// | `C::encode(message, encoding)` | the wire's form of a `const Message&`, as a Frame; static | the payload as it is |
+/// | `C::join_frames(frames)` | one Frame that is on the wire what these (a `std::span<const Frame>`, two or more, of one encoding) are one after the other; static | they are sent one by one |
 /// | `c.encoding()` | which encoding this connection wants, constant, 0 to 3 | 0 |
 ///
 /// Handles are nothrow movable and destructible, equality comparable and
@@ -45,7 +47,8 @@ inline constexpr int max_encodings = 4;
 /// the outbox, so by several at once when a connection is in several rooms or
 /// is sent to directly; `close` and `terminate` by the thread that calls
 /// `poll` or by the one that found the connection broken, at most once each
-/// and never at the same time, and nothing is sent after either; `encode` by any thread, several at once;
+/// and never at the same time, and nothing is sent after either; `encode` and
+/// `join_frames` by any thread, several at once;
 /// `encoding` once, by the thread that makes the connection known. None of
 /// them runs under a lock of roomcast, and each may call the registry back.
 /// A `send` or `encode` that throws counts as closed, or as not encodable; the
@@ -98,6 +101,11 @@ public:
         if constexpr (requires { target::encode(message, encoding); })
             return target::encode(message, encoding);
         else return message.payload;
+    }
+    static Frame join_frames(std::span<const Frame> frames)
+        requires requires { target::join_frames(frames); }
+    {
+        return target::join_frames(frames);
     }
     static int encoding(const Connection& c) {
         if constexpr (requires { behind(c).encoding(); }) return static_cast<int>(behind(c).encoding());

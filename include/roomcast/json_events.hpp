@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -20,23 +21,20 @@ namespace roomcast {
 }
 
 /// Writes the control events as JSON, in the words of the live-comment
-/// protocol. Replace it by a type of the same functions, or derive from it and
-/// hide those that should say more.
-///
-/// Each gets borrowed views and returns the text that is then encoded for each
-/// connection; empty text means that nothing is sent (for `force_disconnect`:
-/// that the close comes at once, without a grace period). Called unlocked, by
-/// several threads at once. A function that throws ends the connection that
-/// the event was meant for.
-struct JsonEvents {
-    /// History entries are `{"seq", "payload"}`, the payload as a string.
+/// protocol. Derive from it and hide those that should say more; see
+/// SilentEvents. `published` says nothing: hosts that confirm messages say how.
+struct JsonEvents : SilentEvents {
+    /// History entries are `{"seq", "payload"}`, the payload as a string, or
+    /// `{"seq", "deleted": true}`.
     template <class T>
     std::string joined(const JoinedEvent<T>& e) const {
         std::string history = "[";
         for (const auto& entry : e.history) {
             if (history.size() > 1) history += ',';
             JsonText item;
-            item("seq", entry.seq)("payload", entry.payload);
+            item("seq", entry.seq);
+            if (entry.deleted) item("deleted", true);
+            else item("payload", entry.payload);
             history += std::move(item).str();
         }
         history += ']';
@@ -89,13 +87,45 @@ struct JsonEvents {
         return std::move(json).str();
     }
 
-    /// Nothing by default: hosts that confirm messages say how.
+    /// Names are those of users.
     template <class T>
-    std::string published(const PublishedEvent<T>&) const {
-        return {};
+    std::string presence(const PresenceEvent<T>& e) const {
+        JsonText json;
+        json("event", "presence")("room", e.room)("users", e.counts.users)("connections", e.counts.connections);
+        names(json, "came", e.came);
+        names(json, "went", e.went);
+        return std::move(json).str();
+    }
+
+    template <class T>
+    std::string deleted(const DeletedEvent<T>& e) const {
+        return std::move(JsonText()("event", "deleted")("room", e.room)("seq", e.seq)).str();
+    }
+
+    template <class T>
+    std::string reset(const ResetEvent<T>& e) const {
+        JsonText json;
+        json("event", "reset")("room", e.room)("epoch", epoch_text(e.position.epoch))("seq", e.position.seq);
+        return std::move(json).str();
+    }
+
+    template <class T>
+    std::string sampled(const SampledEvent<T>& e) const {
+        return std::move(JsonText()("event", "sampled")("room", e.room)("left_out", e.left_out)).str();
     }
 
 private:
+    template <class T>
+    static void names(JsonText& json, std::string_view field, std::span<const PresenceName<T>> all) {
+        if (all.empty()) return;
+        std::string text = "[";
+        for (const auto& one : all) {
+            if (text.size() > 1) text += ',';
+            JsonText::append(text, *one.user);
+        }
+        json.raw(field, text += ']');
+    }
+
     static void retry(JsonText& json, const CloseReason& reason) {
         if (reason.retry_after.count() > 0) json("retry_after_ms", reason.retry_after.count());
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "roomcast/frame.hpp"
@@ -15,10 +16,17 @@ struct Position {
     friend bool operator==(const Position&, const Position&) = default;
 };
 
+/// What a message is worth when a reader is slow or a room is flooded, the
+/// most valuable first. A full outbox gives up the least valuable first; a
+/// room's cap (RoomOptions::rate) concerns `normal` and `bulk` alone.
 enum class MessageClass : std::uint8_t {
-    control,  ///< written by roomcast or the host for one connection: joined, left, replies
-    normal,   ///< meant for a room or a user
+    control,    ///< joined, left, replies, deletions: never given up; bounded by itself
+    paid,       ///< gifts
+    moderator,  ///< of the room's staff
+    normal,     ///< what members say
+    bulk,       ///< what the next one makes stale anyway: counts, positions
 };
+inline constexpr std::size_t message_classes = 5;
 
 /// What `encode` is given. `seq` is 0 for whatever carries no number.
 /// The payload is only borrowed for the call; keep a copy of the Frame to

@@ -31,7 +31,7 @@ template <class Connection, class UserId, class RoomId>
 struct BasicEvent {
     EventKind kind;
     const RoomId& room;
-    std::uint64_t epoch = 0;                 ///< the room's life: a name may be used again at once
+    std::uint64_t epoch = 0;                 ///< the room's life: a name may be used again at once; constant, also where its numbers begin anew
     const RoomId* from = nullptr;            ///< migrated
     const UserId* user = nullptr;            ///< joined, migrated, left
     const Connection* connection = nullptr;  ///< joined, migrated (the one that asked), left

@@ -7,6 +7,8 @@
 #include <functional>
 #include <optional>
 
+#include "roomcast/token_bucket.hpp"
+
 namespace roomcast {
 
 /// What a join must end first.
@@ -31,6 +33,15 @@ enum class LastRoom : std::uint8_t {
     keep,
 };
 
+/// What gives way when a message of a room finds a member's outbox full. Of
+/// what waits there, those of the least valuable class go first
+/// (MessageClass).
+enum class SlowReaders : std::uint8_t {
+    drop_oldest,  ///< the oldest of that class; numbered ones are told as `gap`
+    drop_newest,  ///< the newest of that class, likewise
+    disconnect,   ///< the connection ends (4100): no member misses anything
+};
+
 /// Who makes way when a user has too many connections.
 enum class DeviceLimit : std::uint8_t {
     newest_wins,  ///< the user's oldest connection is removed with 4004
@@ -47,6 +58,8 @@ struct BasicRoomOptions {
     std::size_t history = 0;
     /// Bytes of payload kept at most, whatever `history` says; 0: no limit.
     std::size_t history_bytes = 1024 * 1024;
+    /// How long a message is kept at most; 0: for ever.
+    std::chrono::milliseconds history_age{0};
     /// How long a room stays once all have left it, its numbers and history
     /// with it; 0: goes with its last member.
     std::chrono::milliseconds linger{0};
@@ -59,6 +72,22 @@ struct BasicRoomOptions {
     bool locked = false;
     /// Closed with 4006 at this time.
     std::optional<TimePoint> ends_at{};
+    /// What gives way when a member reads too slowly.
+    SlowReaders slow_readers = SlowReaders::drop_oldest;
+    /// After a message, how long others wait to go out together, as one buffer
+    /// for each member (at most `batch_messages` and `batch_bytes`). The first
+    /// after a pause of that length goes at once. 0: each goes alone.
+    std::chrono::milliseconds batch_window{0};
+    /// Messages of members (`publish`) at most, all together; above it those
+    /// of the loudest are left out first, and the room hears how many
+    /// (`sampled`). Off by default.
+    Rate rate{};
+    /// How often at most the room hears that its counts have changed
+    /// (`presence`), if they have; 0: never.
+    std::chrono::milliseconds presence{0};
+    /// In a room of at most so many users `presence` also names who came and
+    /// who went; 0: never.
+    std::size_t presence_names = 0;
 };
 
 /// How a registry behaves. Every field has a working default, so that
@@ -99,15 +128,35 @@ struct BasicOptions {
     /// The same in time; looked at every 64 sends or more.
     std::chrono::microseconds turn_time{1'000};
 
-    /// What waits for one busy connection at most: when either bound is
-    /// passed, the oldest messages go, and `gap` tells.
+    /// What goes out together at most (see `batch_window`): with either bound
+    /// reached a batch goes before its time.
+    std::size_t batch_messages = 256;
+    std::size_t batch_bytes = 64 * 1024;
+
+    /// What waits for one busy connection at most; past either bound
+    /// `SlowReaders` says what gives way.
     std::size_t outbox_messages = 256;
     std::size_t outbox_bytes = 1024 * 1024;
+    /// How long a message may wait for a busy connection before that ends
+    /// (4100); 0: for ever.
+    std::chrono::milliseconds outbox_age{10'000};
     /// The same for control events; past either the connection ends (4100).
     std::size_t outbox_control_messages = 64;
     std::size_t outbox_control_bytes = 64 * 1024;
     /// Bytes of one join's history at most; the newest that fit are given.
     std::size_t join_history_bytes = 256 * 1024;
+
+    /// Messages that one user may publish, over all connections and reconnects,
+    /// and one connection; `rate_limited` above it. Off by default.
+    Rate user_rate{};
+    Rate connection_rate{};
+
+    /// Bytes of all outboxes and histories together at most; 0: no limit. A
+    /// frame counts wherever it is kept. Past it the histories of the rooms
+    /// that have been silent longest shrink first, then the connection that
+    /// has read nothing for longest ends (4100), at last joins are refused
+    /// (`overloaded`).
+    std::size_t memory = 0;
 
     /// Called, unlocked, whenever `poll` is due earlier than it last answered:
     /// re-arm the timer, or post a poll. Several threads may call it at once,

@@ -196,7 +196,9 @@ public:
 
     [[nodiscard]] Statistics statistics() const {
         const auto lock = engine_.lock();
-        return engine_.core.statistics;
+        Statistics statistics = engine_.core.statistics;
+        statistics.memory = engine_.core.storage.bytes();
+        return statistics;
     }
 
 protected:

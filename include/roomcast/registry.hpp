@@ -166,7 +166,10 @@ public:
 
     /// From a member to its room. Checked under the same lock that orders it:
     /// whoever is not in the room cannot speak in it.
-    Delivery publish(const Connection& c, room_view room, Frame payload, Publish how = {}) {
+    ///
+    /// `normal` and `bulk` messages count against Options::user_rate and
+    /// connection_rate and RoomOptions::rate; what is worth more does not.
+    PublishResult publish(const Connection& c, room_view room, Frame payload, Publish how = {}) {
         return publish_in(c, [&] { return directory().find_room(room); }, std::move(payload), std::move(how));
     }
 
@@ -174,6 +177,18 @@ public:
     Delivery broadcast(room_view room, Frame payload, Broadcast how = {}) {
         return broadcast_in([&] { return directory().find_room(room); }, std::move(payload), how);
     }
+
+    /// Forgets a numbered message: history keeps its number alone, and all
+    /// members hear `deleted`, in the room's order. With `by` (borrowed), only
+    /// if that connection is in the room itself. `no_message`: the room has not
+    /// numbered so far.
+    Delivery delete_message(room_view room, std::uint64_t seq, const Connection* by = nullptr) {
+        return change_log(room, detail::Change::deletion, seq, by);
+    }
+
+    /// The room's numbers begin anew, in a new epoch, with an empty history; all
+    /// members hear `reset`, in the room's order.
+    Delivery reset(room_view room) { return change_log(room, detail::Change::reset, 0, nullptr); }
 
     /// From the host to all rooms; answers how many took it. Rooms of which
     /// the queue is full are left out, and counted in `statistics`. O(rooms),
@@ -377,21 +392,45 @@ private:
         message->require = how.require;
         message->exclude = how.exclude;
         message->numbered = how.numbered;
+        message->message_class = how.message_class;
+        message->key = how.key;
+        ROOMCAST_ASSERT(!(how.numbered && how.message_class == MessageClass::control));
         return message;
     }
 
     template <class Find>
-    Delivery publish_in(const Connection& c, Find&& find, Frame payload, Publish how) {
+    PublishResult publish_in(const Connection& c, Find&& find, Frame payload, Publish how) {
         auto message = make_message(std::move(payload), how);
         message->own = std::move(how.own);
         message->context = std::move(how.context);
         Call call(engine_);
         auto* record = directory().find_connection(c);
-        if (record && record->step != detail::Step::open) return Delivery::closing;
+        if (record && record->step != detail::Step::open) return {Delivery::closing};
         Record* room = find();
+        if (!room) return {Delivery::no_room};
+        auto* const membership = record ? directory().membership(*record, *room) : nullptr;
+        if (!membership) return {Delivery::not_in_room};
+        if (is_full(*room)) return {Delivery::overloaded};
+        if (const auto limited = engine_.core.limit(*record, *room, how.message_class)) return *limited;
+        message->publisher = membership;
+        return {push(*room, message, nullptr, call.work(), call.outermost())};
+    }
+
+    Delivery change_log(room_view id, detail::Change change, std::uint64_t seq, const Connection* by) {
+        auto message = std::make_unique<detail::MessageItem<T>>(Frame());
+        message->change = change;
+        message->message_class = MessageClass::control;
+        message->numbered = false;
+        message->seq = seq;
+        Call call(engine_);
+        Record* room = directory().find_room(id);
         if (!room) return Delivery::no_room;
-        if (!record || !directory().membership(*record, *room)) return Delivery::not_in_room;
-        message->origin = record;
+        if (by) {
+            auto* acting = open_connection(*by, call);
+            if (!acting || !directory().membership(*acting, *room)) return Delivery::not_in_room;
+        }
+        if (change == detail::Change::deletion && (seq == 0 || seq > room->seq.load(std::memory_order_relaxed)))
+            return Delivery::no_message;
         return push(*room, message, nullptr, call.work(), call.outermost());
     }
 
@@ -404,17 +443,19 @@ private:
         return push(*room, message, how.except, call.work(), call.outermost());
     }
 
+    bool is_full(const Record& room) noexcept {
+        const bool full = room.queued_messages >= engine_.core.options.max_queued;
+        if (full) ++engine_.core.statistics.overloaded;
+        return full;
+    }
+
     /// `message` is taken unless the queue is full.
     Delivery push(Record& room, std::unique_ptr<detail::MessageItem<T>>& message, const Connection* except,
                   detail::Work<T>& work, bool outermost = false) noexcept {
-        auto& statistics = engine_.core.statistics;
-        if (room.queued_messages >= engine_.core.options.max_queued) {
-            ++statistics.overloaded;
-            return Delivery::overloaded;
-        }
-        if (message->origin) ++message->origin->references;
+        if (is_full(room)) return Delivery::overloaded;
+        if (message->publisher) ++message->publisher->references, ++message->publisher->messages_queued;
         if (except && (message->except = directory().find_connection(*except))) ++message->except->references;
-        ++statistics.messages;
+        ++engine_.core.statistics.messages;
         ++room.queued_messages;
         room.active = true;
         room.queue.push_back(*message.release());

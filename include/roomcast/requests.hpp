@@ -50,6 +50,11 @@ struct BasicPublish {
     std::uint64_t exclude = 0;
     /// False: no number, no history, and no `gap` when a slow reader misses it.
     bool numbered = true;
+    /// What it is worth; `control` cannot be numbered.
+    MessageClass message_class = MessageClass::normal;
+    /// Not 0: in any outbox it takes the place of an earlier one of the room
+    /// with this key (a count, a position).
+    std::uint64_t key = 0;
 };
 
 /// How a host's message goes out; the fields mean what they mean in
@@ -61,6 +66,8 @@ struct BasicBroadcast {
     std::uint64_t require = 0;
     std::uint64_t exclude = 0;
     bool numbered = true;
+    MessageClass message_class = MessageClass::normal;
+    std::uint64_t key = 0;
 };
 
 }  // namespace roomcast

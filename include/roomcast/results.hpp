@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -21,7 +22,7 @@ enum class Refusal : std::uint8_t {
     too_many_devices,
     too_many_connections,
     elsewhere,                    ///< `may_migrate` was false and the user is in another room
-    overloaded,                   ///< too many joins of this connection wait for busy rooms
+    overloaded,                   ///< too many joins of this connection wait for busy rooms, or Options::memory is used up
     shutting_down,
 };
 
@@ -72,9 +73,25 @@ enum class Delivery : std::uint8_t {
     sent,         ///< this call handed it to the members, or began to (a long turn goes on in `poll`)
     queued,       ///< somebody else is at work in the room, or this is a callback: it goes out in turn
     overloaded,   ///< the room's queue is full; nothing happened
+    rate_limited, ///< its user or connection publishes too much; nothing happened
+    left_out,     ///< too much is published in the room: left out, so that others are heard
     no_room,      ///< there is no such room
     not_in_room,  ///< the publishing connection is not in it
     closing,      ///< the publishing connection was removed
+    no_message,   ///< delete_message: the room has not got so far
+};
+
+/// What became of a member's message.
+struct PublishResult {
+    Delivery delivery = Delivery::no_room;
+    /// rate_limited, left_out: when it is worth another try.
+    std::chrono::nanoseconds retry_after{0};
+    [[nodiscard]] constexpr explicit operator bool() const noexcept {
+        return delivery == Delivery::sent || delivery == Delivery::queued;
+    }
+    friend constexpr bool operator==(const PublishResult& result, Delivery wanted) noexcept {
+        return result.delivery == wanted;
+    }
 };
 
 enum class LeaveStatus : std::uint8_t { left, not_in_room, unknown_connection };
@@ -101,10 +118,15 @@ struct Statistics {
     std::uint64_t overloaded = 0;         ///< refused by a full queue
     std::uint64_t not_encoded = 0;        ///< dropped, since encoding threw
     std::uint64_t dropped = 0;            ///< numbered or not, dropped from outboxes or with a closing room
-    std::uint64_t slow_consumers = 0;     ///< connections ended by a full control outbox
+    std::uint64_t replaced = 0;           ///< replaced in outboxes by a newer one with their key
+    std::uint64_t rate_limited = 0;       ///< refused by a user's or connection's rate
+    std::uint64_t left_out = 0;           ///< left out by a room's rate
+    std::uint64_t shrunk = 0;             ///< bytes of histories given up for Options::memory
+    std::uint64_t slow_consumers = 0;     ///< connections ended since they read too slowly
     std::uint64_t broken_connections = 0; ///< connections ended by a closed or throwing send
     std::uint64_t forced_closes = 0;      ///< grace periods that ran out
     std::uint64_t terminated = 0;         ///< connections cut off: close timeouts that ran out, and the broken
+    std::size_t memory = 0;               ///< bytes in outboxes and histories at this moment, as Options::memory counts them
 };
 
 }  // namespace roomcast

@@ -40,7 +40,7 @@ public:
     [[nodiscard]] const typename Registry::room_id& id() const noexcept { return id_; }
 
     /// As the registry's functions of these names.
-    Delivery publish(const Connection& c, Frame payload, typename Registry::Publish how = {}) {
+    PublishResult publish(const Connection& c, Frame payload, typename Registry::Publish how = {}) {
         return registry_->publish_in(c, [&] { return find(); }, std::move(payload), std::move(how));
     }
     Delivery broadcast(Frame payload, typename Registry::Broadcast how = {}) {

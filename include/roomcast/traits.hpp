@@ -3,9 +3,11 @@
 
 #include <chrono>
 #include <mutex>
+#include <span>
 #include <string>
 
 #include "roomcast/connection.hpp"
+#include "roomcast/history.hpp"
 #include "roomcast/detail/id_view.hpp"
 #include "roomcast/json_events.hpp"
 #include "roomcast/observer.hpp"
@@ -44,6 +46,10 @@ struct DefaultTraits {
 
     /// Writes the control events; see JsonEvents.
     using events = JsonEvents;
+
+    /// Keeps the messages of rooms that want it (RoomOptions::history); see
+    /// history_store.
+    using history = MemoryHistory;
 };
 
 namespace detail {
@@ -63,7 +69,10 @@ struct Types {
     using time_point = typename clock::time_point;
     using observer = typename Traits::observer;
     using events = typename Traits::events;
+    using history = typename Traits::history;
+    static_assert(history_store<history>);
     using access = connection_traits<Connection>;
+    static constexpr bool joins_frames = requires(std::span<const Frame> frames) { access::join_frames(frames); };
     using direct = DirectAccess<Connection>;
     using target = typename direct::Target;
 };

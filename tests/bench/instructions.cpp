@@ -21,15 +21,6 @@ using Handle = std::shared_ptr<CountingSession>;
 
 /// Tells nobody anything, as the nested maps do: the bookkeeping is compared,
 /// not the texts. A removal without a farewell closes at once.
-struct SilentEvents : roomcast::JsonEvents {
-    template <class Event>
-    std::string joined(const Event&) const { return {}; }
-    template <class Event>
-    std::string left(const Event&) const { return {}; }
-    template <class Event>
-    std::string force_disconnect(const Event&) const { return {}; }
-};
-
 class Roomcast {
 public:
     void join(const Handle& connection, const std::string& user, const std::string& room) {
@@ -48,7 +39,7 @@ public:
 
 private:
     struct Traits : roomcast::DefaultTraits {
-        using events = SilentEvents;
+        using events = roomcast::SilentEvents;
     };
     roomcast::RoomRegistry<Handle, Traits> registry_;
 };

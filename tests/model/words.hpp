@@ -71,7 +71,7 @@ inline std::string published_text(const std::string& room, int context, std::uin
 }
 
 /// The registry's control events in these words.
-struct PlainEvents {
+struct PlainEvents : roomcast::SilentEvents {
     template <class T>
     std::string joined(const roomcast::JoinedEvent<T>& e) const {
         JoinedText text{.room = room_name(e.room), .user = user_name(e.user), .from = {}, .creator = {},

@@ -418,11 +418,11 @@ std::string World<Ids>::real_message(const Operation& op, const FakeConnection& 
                                                  .numbered = op.flag};
     if (op.by_handle) {
         auto& handle = handles_.try_emplace(op.room, registry_->room(room)).first->second;
-        if (op.kind == Kind::publish) return tests::enum_text(handle.publish(c, op.payload, publish));
+        if (op.kind == Kind::publish) return tests::enum_text(handle.publish(c, op.payload, publish).delivery);
         if (op.kind == Kind::broadcast) return tests::enum_text(handle.broadcast(op.payload, broadcast));
     }
     switch (op.kind) {
-        case Kind::publish: return tests::enum_text(registry_->publish(c, room, op.payload, publish));
+        case Kind::publish: return tests::enum_text(registry_->publish(c, room, op.payload, publish).delivery);
         case Kind::broadcast: return tests::enum_text(registry_->broadcast(room, op.payload, broadcast));
         case Kind::broadcast_all: return std::to_string(registry_->broadcast_all(op.payload, broadcast));
         case Kind::send_to_user: return std::to_string(registry_->send_to_user(Ids::user(op.user), op.payload));

@@ -51,7 +51,7 @@ TEST_CASE("room handles follow their name while the room goes and comes again") 
                 Handle mine = registry.room("r");
                 for (std::size_t i = 0; i < rounds; ++i) {
                     while (!mine.join(visitors[t], {.user = t ? "a" : "b"})) std::this_thread::yield();  // overloaded
-                    count(mine.publish(visitors[t], "m"));
+                    count(mine.publish(visitors[t], "m").delivery);
                     if (i % 16 == 0) mine = Handle(registry, "r");
                     wrong += mine.leave(visitors[t]) != roomcast::LeaveStatus::left;
                 }

@@ -44,7 +44,7 @@ void check_order(Registry::Options options, std::size_t messages) {
                 const std::string room = "room " + std::to_string(r);
                 const std::string text = std::to_string(p) + '.' + std::to_string(i);
                 const auto give = [&] {
-                    return i % 2 ? registry.broadcast(room, text) : registry.publish(connections[r][p], room, text);
+                    return i % 2 ? registry.broadcast(room, text) : registry.publish(connections[r][p], room, text).delivery;
                 };
                 Delivery delivery = give();
                 while (delivery == Delivery::overloaded) {

@@ -94,7 +94,7 @@ public:
         if (made_member) {
             member_ = made_member.get();
             member_->info = std::move(info);
-            directory_.add_member(std::move(made_member));
+            directory_.add_member(std::move(made_member), work_);
         } else if (join.update_info) {
             member_->info.swap(info);  // the old one is freed without the lock
         }
@@ -194,6 +194,7 @@ private:
         const auto& options = directory_.options();
         if (!join.may_migrate && (leaving_ || leaving_alone_)) return Refusal::elsewhere;
         if (connection_ && connection_->pending > connection_->room_count + max_unreaped) return Refusal::overloaded;
+        if (options.memory != 0 && core_.storage.bytes() > options.memory) return Refusal::overloaded;
         if (room_ && !member_) {
             if (room_->options.locked) return Refusal::room_locked;
             if (room_->options.max_users != 0 && room_->user_count >= room_->options.max_users) return Refusal::room_full;
@@ -303,7 +304,7 @@ private:
     void queue(Membership<T>& m, JoinItem<T>& item, std::optional<Position> since, std::size_t history,
                Room* from) noexcept {
         item.membership = &m;
-        ++m.replies_queued;
+        ++m.joins_queued;
         ++m.references;
         item.since = since;
         item.history = history;
@@ -316,7 +317,7 @@ private:
     }
 
     JoinResult stay(Membership<T>& m, const BasicJoin<T>& join, Info&& info, std::unique_ptr<JoinItem<T>>& item) noexcept {
-        if (m.replies_queued >= max_unanswered) return {JoinStatus::refused, Refusal::overloaded};
+        if (m.joins_queued >= max_unanswered) return {JoinStatus::refused, Refusal::overloaded};
         if (join.update_info) m.member->info.swap(info);
         if (replaced_) drop_replaced();
         queue(m, *item.release(), join.since, 0, nullptr);

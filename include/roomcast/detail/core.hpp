@@ -2,12 +2,16 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "roomcast/detail/directory.hpp"
+#include "roomcast/detail/storage.hpp"
 #include "roomcast/detail/timers.hpp"
 #include "roomcast/detail/work.hpp"
+#include "roomcast/instant.hpp"
 #include "roomcast/options.hpp"
+#include "roomcast/rate_limiter.hpp"
 #include "roomcast/results.hpp"
 
 namespace roomcast {
@@ -35,14 +39,95 @@ struct Core {
     typename T::clock clock;
 
     mutable typename T::mutex mutex;  // guards all that follows
-    Directory<T> directory{options};
+    Storage<T> storage;
+    Directory<T> directory{options, storage};
     Timers<T> timers;
     Statistics statistics;
+    RateLimiter<typename T::user_id> user_rates{options.user_rate};
 
     template <class Policies>
     Core(Options&& o, Policies&& p)
         : options(std::move(o)), observer(std::move(p.observer)), events(std::move(p.events)),
           clock(std::move(p.clock)) {}
+
+    [[nodiscard]] Instant now() const { return instant_of(clock.now()); }
+
+    /// Why a member's message is not taken, if it is not: its rates first,
+    /// then what the room lets through. Throws std::bad_alloc.
+    std::optional<PublishResult> limit(ConnectionRecord<T>& c, RoomRecord<T>& room, MessageClass message_class) {
+        const bool sampled = room.options.rate.limits();
+        const bool exempt = message_class < MessageClass::normal;
+        if (exempt ? !sampled : !(sampled || options.connection_rate.limits() || options.user_rate.limits()))
+            return std::nullopt;
+        const auto time = clock.now();
+        const Instant now = instant_of(time);
+        if (exempt) {
+            room.news->sampler.spend(now);
+            return std::nullopt;
+        }
+        Instant wait = c.rate.wait(options.connection_rate, now);
+        if (wait == Instant(0)) wait = user_rates.take(c.user->id, now);
+        if (wait == Instant(0)) wait = c.rate.take(options.connection_rate, now);
+        if (wait != Instant(0)) {
+            ++statistics.rate_limited;
+            return PublishResult{Delivery::rate_limited, wait};
+        }
+        if (!sampled) return std::nullopt;
+        wait = room.news->sampler.offer(c.user->id, now);
+        if (wait == Instant(0)) return std::nullopt;
+        ++statistics.left_out;
+        room.news->leave_out(time);
+        if (!room.scheduled) look_again(room);
+        return PublishResult{Delivery::left_out, wait};
+    }
+
+    /// The connection has to go; its farewell is tried.
+    void end(ConnectionRecord<T>& c, const CloseReason& reason, Work<T>& work) noexcept {
+        if (c.step == Step::open) directory.remove(c, KeptReason(reason), nullptr, LeaveCause::removed, work);
+    }
+    void end_slow_reader(Outbox<T>& outbox, Work<T>& work) noexcept {
+        ConnectionRecord<T>& c = *outbox.connection;
+        if (c.step == Step::open) ++statistics.slow_consumers;
+        statistics.dropped += outbox.data_count;
+        outbox.drop_data();
+        storage.give_up(outbox);
+        end(c, {CloseCode::slow_consumer, "read too slowly"}, work);
+    }
+
+    /// Keeps to Options::memory, as it says. `at_work` is a room in the
+    /// caller's hand: the last to give. O(what is given up + rooms at work).
+    void relieve(RoomRecord<T>* at_work, Work<T>& work) noexcept {
+        const std::size_t most = options.memory;
+        const auto over = [&] { return most != 0 && storage.bytes() > most; };
+        const auto shrink = [&](RoomRecord<T>& room) {
+            statistics.shrunk += room.log->store.shrink(storage.bytes() - most);
+            storage.account(room, false);
+        };
+        if (!over()) return;
+        const auto& rooms = storage.silent_rooms();
+        for (RoomRecord<T>* room = rooms.front(); room && over();) {
+            RoomRecord<T>* const next = rooms.next(*room);
+            if (!room->scheduled) shrink(*room);
+            room = next;
+        }
+        while (over())
+            if (Outbox<T>* slowest = storage.longest_waiting()) end_slow_reader(*slowest, work);
+            else break;
+        if (over() && at_work && at_work->log) shrink(*at_work);
+    }
+
+    /// Notes when a room that nobody works in has to be looked at again.
+    void look_again(RoomRecord<T>& room) noexcept {
+        std::optional<typename T::time_point> when;
+        if (room.parcel.count != 0) when = room.batch_until;
+        if (room.news && (room.news->changed || room.news->waiting())) {
+            const auto news = room.news->look_again(clock.now());
+            if (news && (!when || *news < *when)) when = news;
+        }
+        if (when == room.look_again) return;
+        room.look_again = when;
+        if (room.indexed) timers.update(room);
+    }
 
     /// A room leaves the index.
     void unindex(RoomRecord<T>& room, Work<T>& work) noexcept {

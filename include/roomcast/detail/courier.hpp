@@ -23,29 +23,26 @@ template <class T>
 class Courier {
     using Connection = ConnectionRecord<T>;
     using Lock = typename Core<T>::Lock;
-    using Entry = typename Outbox<T>::Entry;
 
 public:
     explicit Courier(Core<T>& core) noexcept : core_(core) {}
 
     /// Without the lock. The connection is kept alive by the caller. Answers
-    /// false when the frame neither went out nor waits.
-    bool deliver(Connection& c, Membership<T>* membership, const Frame& frame, std::uint64_t seq, bool control,
-                 Work<T>& work) noexcept {
+    /// false when the letter neither went out nor waits.
+    bool deliver(Connection& c, const Letter<T>& letter, Work<T>& work) noexcept {
         std::optional<SendStatus> answer;
         if (!c.congested.load(std::memory_order_acquire)) [[likely]] {
-            answer = try_send(*T::direct::of(c.handle), frame);
+            answer = try_send(*T::direct::of(c.handle), letter.frame);
             if (*answer == SendStatus::accepted) [[likely]] return true;
         }
-        return deliver_slowly(c, {frame, membership, control, seq}, answer, work);
+        return deliver_slowly(c, letter, answer, work);
     }
 
     /// A room's message to one of its members whose slot is null (`answer` is
-    /// empty then), or who did not accept it. Without the lock, by the
-    /// room's drainer.
-    void deliver_to_member(Membership<T>& m, const Frame& frame, std::uint64_t seq, std::optional<SendStatus> answer,
-                           Work<T>& work) noexcept {
-        deliver_slowly(*m.connection, {frame, &m, false, seq}, answer, work);
+    /// empty then), or who answered otherwise than `accepted`, to this frame or
+    /// to one that holds it. Without the lock, by the room's drainer.
+    void deliver_to_member(const Letter<T>& letter, std::optional<SendStatus> answer, Work<T>& work) noexcept {
+        deliver_slowly(*letter.membership->connection, letter, answer, work);
     }
 
     /// Lock held. Whether it still hears how its memberships ended: its own
@@ -65,29 +62,39 @@ public:
         Connection& c = *outbox.connection;
         ++c.references;
         outbox.flushing = true;
-        while (c.step < Step::terminate && !outbox.entries.empty()) {
+        while (c.step < Step::terminate && !outbox.empty()) {
             outbox.writable = false;
-            Entry entry = outbox.pop_front();
-            if (ended(entry)) continue;
-            if (entry.membership) ++entry.membership->references;
+            Waiting<T>& entry = outbox.take_out();
+            Membership<T>* const membership = entry.membership;
+            if (ended(membership)) {
+                outbox.finish(entry);
+                continue;
+            }
+            if (membership) ++membership->references;
             SendStatus status;
             {
                 Unlocked unlocked(lock);
                 status = send_entry(c, entry);
             }
-            const bool stale = ended(entry);
-            if (status == SendStatus::busy && c.step < Step::terminate && !stale) put_back(outbox, entry, work);
-            if (entry.membership) core_.directory.release(*entry.membership, work);
+            const bool stale = ended(membership);
+            if (status == SendStatus::busy && c.step < Step::terminate && !stale) {
+                core_.statistics.replaced += outbox.put_back(entry);
+                enforce_bounds(outbox, work);
+            } else {
+                outbox.finish(entry);
+            }
+            if (membership) core_.directory.release(*membership, work);
             if (status == SendStatus::closed && !stale) {
                 broken(c, work);
                 break;
             }
+            if (status == SendStatus::accepted) core_.storage.progressed(outbox);
             if (status == SendStatus::busy && !outbox.writable) {
                 outbox.flushing = false;
                 break;
             }
         }
-        if (outbox.flushing || outbox.entries.empty() || c.step >= Step::terminate) core_.directory.drop_outbox(c, work);
+        if (outbox.flushing || outbox.empty() || c.step >= Step::terminate) core_.directory.drop_outbox(c, work);
         core_.directory.release(c, work);
     }
 
@@ -109,66 +116,68 @@ public:
     }
 
 private:
-    /// `answer` is that of a send of this very frame; none while congested.
-    bool deliver_slowly(Connection& c, Entry entry, std::optional<SendStatus> answer, Work<T>& work) noexcept {
+    /// `answer` is that of a send of this very letter; none while congested.
+    bool deliver_slowly(Connection& c, const Letter<T>& letter, std::optional<SendStatus> answer,
+                        Work<T>& work) noexcept {
         for (;;) {
             Lock lock(core_.mutex);
-            if (c.step >= Step::terminate || ended(entry)) return false;
+            if (c.step >= Step::terminate || ended(letter.membership)) return false;
             if (answer == SendStatus::closed) {
                 broken(c, work);
                 return false;
             }
-            if (answer || c.outbox) return store(c, entry, answer.has_value(), work);
+            if (answer || c.outbox) return store(c, letter, answer.has_value(), work);
             // The outbox was emptied since it was seen.
             lock.unlock();
-            answer = try_send(*T::direct::of(c.handle), entry.frame);
+            answer = try_send(*T::direct::of(c.handle), letter.frame);
             if (*answer == SendStatus::accepted) return true;
         }
     }
 
     /// Lock held. Behind what waits already.
-    bool store(Connection& c, const Entry& entry, bool was_busy, Work<T>& work) noexcept {
+    bool store(Connection& c, const Letter<T>& letter, bool was_busy, Work<T>& work) noexcept {
         try {
-            auto made = c.outbox ? nullptr : std::make_unique<Outbox<T>>(c);
-            (made ? *made : *c.outbox).push_back(entry);
+            auto made = c.outbox ? nullptr : core_.directory.make_outbox(c);
+            Outbox<T>& outbox = made ? *made : *c.outbox;
+            core_.statistics.replaced += outbox.take_in(letter, core_.clock.now());
             if (made) core_.directory.set_outbox(c, std::move(made));
         } catch (const std::bad_alloc&) {
-            end(c, {CloseCode::overloaded, "out of memory"}, work);
+            if (c.step == Step::open) core_.end(c, {CloseCode::overloaded, "out of memory"}, work);
             return false;
         }
         Outbox<T>& outbox = *c.outbox;
         if (was_busy && !outbox.flushing && !List<Outbox<T>, FlushTag>::linked(outbox)) work.flushes.push_back(outbox);
         enforce_bounds(outbox, work);
+        core_.relieve(nullptr, work);
         return true;
     }
 
-    /// Lock held. What was taken out and not accepted is the oldest again.
-    void put_back(Outbox<T>& outbox, const Entry& entry, Work<T>& work) noexcept {
-        try {
-            outbox.push_front(entry);
-        } catch (const std::bad_alloc&) {
-            end(*outbox.connection, {CloseCode::overloaded, "out of memory"}, work);
-            return;
-        }
-        enforce_bounds(outbox, work);
-    }
-
     void enforce_bounds(Outbox<T>& outbox, Work<T>& work) noexcept {
-        core_.statistics.dropped += outbox.shed(core_.options.outbox_messages, core_.options.outbox_bytes);
-        if (!has_too_much(outbox)) return;
-        if (outbox.connection->step == Step::open) ++core_.statistics.slow_consumers;
-        end(*outbox.connection, {CloseCode::slow_consumer, "read too slowly"}, work);
+        const auto& options = core_.options;
+        while (outbox.data_count > options.outbox_messages || outbox.data_bytes > options.outbox_bytes) {
+            const SlowReaders policy = policy_of(outbox.newest());
+            Waiting<T>& victim = *outbox.least_valuable(policy);
+            if (policy == SlowReaders::disconnect || policy_of(victim) == SlowReaders::disconnect)
+                return core_.end_slow_reader(outbox, work);
+            ++core_.statistics.dropped;
+            outbox.give_up(victim);
+        }
+        if (has_too_much(outbox)) core_.end_slow_reader(outbox, work);
     }
-
-    /// Of control, which is never shed.
+    /// Of control, which is never given up.
     [[nodiscard]] bool has_too_much(const Outbox<T>& outbox) const noexcept {
         return outbox.control_count > core_.options.outbox_control_messages ||
                outbox.control_bytes > core_.options.outbox_control_bytes;
     }
 
+    /// What the room wants of which it is a message.
+    [[nodiscard]] SlowReaders policy_of(const Waiting<T>& entry) const noexcept {
+        return (entry.membership ? entry.membership->room->options : core_.options.room).slow_readers;
+    }
+
     /// Without the lock.
-    SendStatus send_entry(Connection& c, const Entry& entry) noexcept {
-        if (entry.missed == 0) return try_send(*T::direct::of(c.handle), entry.frame);
+    SendStatus send_entry(Connection& c, const Waiting<T>& entry) noexcept {
+        if (!entry.is_gap()) return try_send(*T::direct::of(c.handle), entry.frame);
         try {
             const GapEvent<T> gap{c.handle, entry.membership->room->id, entry.missed, entry.seq, entry.last};
             return try_send(*T::direct::of(c.handle), control_frame(c, core_.events.gap(gap)));
@@ -178,15 +187,8 @@ private:
     }
 
     /// Whether it would come before its room's `joined`, or after the end.
-    static bool ended(const Entry& entry) noexcept {
-        const auto* m = entry.membership;
+    static bool ended(const Membership<T>* m) noexcept {
         return m && (!m->told || m->dead || m->room->closed.load(std::memory_order_relaxed));
-    }
-
-    /// Lock held. The connection has to go; its farewell is tried.
-    void end(Connection& c, const CloseReason& reason, Work<T>& work) noexcept {
-        if (c.step != Step::open) return;
-        core_.directory.remove(c, KeptReason(reason), nullptr, LeaveCause::removed, work);
     }
 
     Core<T>& core_;

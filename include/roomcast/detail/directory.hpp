@@ -11,6 +11,8 @@
 #include "roomcast/config.hpp"
 #include "roomcast/detail/flat_index.hpp"
 #include "roomcast/detail/hash.hpp"
+#include "roomcast/detail/news.hpp"
+#include "roomcast/detail/storage.hpp"
 #include "roomcast/detail/work.hpp"
 #include "roomcast/results.hpp"
 
@@ -27,7 +29,8 @@ public:
     using Connection = ConnectionRecord<T>;
     using Options = BasicOptions<typename T::time_point>;
 
-    explicit Directory(const Options& options) : options_(options), next_epoch_(hash_.salt()) {}
+    Directory(const Options& options, Storage<T>& storage)
+        : options_(options), storage_(storage), next_epoch_(hash_.salt()) {}
 
     [[nodiscard]] const Options& options() const noexcept { return options_; }
 
@@ -78,8 +81,14 @@ public:
         return std::make_unique<User<T>>(id, hash_(id));
     }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
-        return std::make_unique<Room>(id, hash_(id), options, ++next_epoch_);
+        auto room = std::make_unique<Room>(id, hash_(id), options, new_epoch());
+        if (options.history != 0)
+            room->log = std::make_unique<Log<T>>(HistoryBounds{options.history, options.history_bytes, options.history_age});
+        if (News<T>::wanted(options)) room->news = std::make_unique<News<T>>(options, hash_);
+        return room;
     }
+    [[nodiscard]] std::unique_ptr<Outbox<T>> make_outbox(Connection& c) { return storage_.make_outbox(c, hash_); }
+    [[nodiscard]] std::uint64_t new_epoch() noexcept { return ++next_epoch_; }
 
     void insert_user(std::unique_ptr<User<T>> user) noexcept {
         users_.insert(*user, user->hash);
@@ -123,11 +132,13 @@ public:
         ++room.connection_count;
         ++room.encodings[c.encoding];
         room.entered = room.active = true;
+        if (room.news) room.news->changed = true;
     }
-    void add_member(std::unique_ptr<Member<T>> member) noexcept {
-        member->user->members.push_back(*member);
-        ++member->room->user_count;
-        member.release();
+    void add_member(std::unique_ptr<Member<T>> made, Work<T>& work) noexcept {
+        Member<T>& member = *made.release();
+        member.user->members.push_back(member);
+        ++member.room->user_count;
+        if (member.room->news) member.room->news->came(member, work);
     }
 
     // Unmaking. Nothing here allocates or fails.
@@ -155,12 +166,27 @@ public:
         if (last) {
             --room.user_count;
             List<Member<T>, UserTag>::unlink(member);
-            work.trash.members.push_back(member);
+            if (room.news) room.news->went(member, work);
+            else work.trash.members.push_back(member);
         }
+        if (room.news) room.news->changed = true;
         if (cause.told) membership_event(m.gone, m, EventKind::left, cause, last && !member.moved_on);
-        room.dead.push_back(m);
-        room.has_dead.store(true, std::memory_order_relaxed);
+        m.expelled = cause.cause == LeaveCause::removed;
+        if (!m.is_leaving()) to_be_reaped(m);
         work.schedule(room);
+    }
+    void to_be_reaped(Membership<T>& m) noexcept {
+        m.room->dead.push_back(m);
+        m.room->has_dead.store(true, std::memory_order_relaxed);
+    }
+    /// An item is out of its room's queue, and whoever waited for it answered.
+    void answered(Item<T>& item) noexcept {
+        const bool is_join = item.kind == Item<T>::Kind::join;
+        Membership<T>* const m =
+            is_join ? static_cast<JoinItem<T>&>(item).membership : static_cast<MessageItem<T>&>(item).publisher;
+        if (!m) return;
+        --(is_join ? m->joins_queued : m->messages_queued);
+        if (m->dead && m->farewell == Farewell::left && !m->is_leaving()) to_be_reaped(*m);
     }
 
     /// Ends all of a connection: out of every index, then the farewell once
@@ -229,16 +255,14 @@ public:
     void unindex(Room& room, Work<T>& work) noexcept {
         rooms_.erase(room, room.hash);
         room.indexed = false;
-        if (!room.closed.load(std::memory_order_relaxed)) {
-            work.trash.items.take(room.history);
-            room_event(room.ended, room, EventKind::room_closed);
-        }
+        if (!room.closed.load(std::memory_order_relaxed)) dismantled(room, work);
         release(room);
     }
 
-    /// A closed room has been taken apart.
+    /// An ended room is empty, and nobody works in it.
     void dismantled(Room& room, Work<T>& work) noexcept {
-        work.trash.items.take(room.history);
+        storage_.remove_log(room, work);
+        if (room.news) room.news->clear(work);
         room_event(room.ended, room, EventKind::room_closed);
     }
 
@@ -270,14 +294,14 @@ public:
             if (join.from) release(*join.from);
             release(*join.membership, work);
         } else {
-            release_connections(static_cast<MessageItem<T>&>(item), work);
+            release_people(static_cast<MessageItem<T>&>(item), work);
         }
         // Nothing of the host is in it: it may as well go here.
         if constexpr (std::is_trivially_destructible_v<typename T::context>) delete_item(&item);
         else work.trash.items.push_back(item);
     }
-    void release_connections(MessageItem<T>& message, Work<T>& work) noexcept {
-        if (message.origin) release(*std::exchange(message.origin, nullptr), work);
+    void release_people(MessageItem<T>& message, Work<T>& work) noexcept {
+        if (message.publisher) release(*std::exchange(message.publisher, nullptr), work);
         if (message.except) release(*std::exchange(message.except, nullptr), work);
     }
 
@@ -295,6 +319,7 @@ public:
 
     void set_outbox(Connection& c, std::unique_ptr<Outbox<T>> outbox) noexcept {
         c.outbox = std::move(outbox);
+        storage_.insert(*c.outbox);
         c.congested.store(true, std::memory_order_release);
         for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
             m->slot->target.store(nullptr, std::memory_order_release);
@@ -304,6 +329,7 @@ public:
         for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
             if (m->told) m->slot->target.store(T::direct::of(c.handle), std::memory_order_release);
         Outbox<T>* outbox = c.outbox.release();
+        storage_.remove(*outbox);
         List<Outbox<T>, FlushTag>::unlink(*outbox);
         work.trash.outboxes.push_back(*outbox);
     }
@@ -342,7 +368,7 @@ public:
     /// A message that could not be encoded.
     void drop(MessageItem<T>& message, Room& room, Work<T>& work) noexcept {
         if constexpr (is_observed<T>) {
-            release_connections(message, work);
+            release_people(message, work);
             message.dropped.message = &message;
             room_event(message.dropped, room, EventKind::message_dropped);
         } else {
@@ -378,6 +404,7 @@ private:
     }
 
     const Options& options_;
+    Storage<T>& storage_;
     SeededHash hash_;
     std::uint64_t next_epoch_;
     FlatIndex<User<T>> users_;

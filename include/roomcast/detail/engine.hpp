@@ -112,6 +112,8 @@ public:
         untold_left_ = false;  // they are told now, or by the operation that this one is part of
         core.timers.collect_due(now, most_due, call.work());
         expire_rooms(now, call.work());
+        end_slow_readers(now, call.work());
+        if (core.user_rates.next_sweep() <= instant_of(now)) core.user_rates.sweep(instant_of(now));
         remove_batch(now, call.work());
         core.timers.unpark_all(call.work());
         if (call.outermost()) work_off(call.lock(), call.work());
@@ -191,7 +193,7 @@ private:
         BasicEvent<typename T::connection_type, typename T::user_id, typename T::room_id> event{
             .kind = e.kind,
             .room = e.membership ? e.membership->room->id : e.room->id,
-            .epoch = e.membership ? e.membership->room->epoch : e.room->epoch,
+            .epoch = e.membership ? e.membership->room->order : e.room->order,
         };
         if (e.from) event.from = &e.from->id;
         if (e.membership) {
@@ -248,7 +250,7 @@ private:
             const ForceDisconnectEvent<T> event{c.handle, c.farewell_room ? &c.farewell_room->id : nullptr,
                                                 c.reason.view()};
             const std::string text = core.events.force_disconnect(event);
-            return !text.empty() && courier_.deliver(c, nullptr, Courier<T>::control_frame(c, text), 0, true, work);
+            return !text.empty() && courier_.deliver(c, {Courier<T>::control_frame(c, text)}, work);
         } catch (...) {
             return false;
         }
@@ -267,7 +269,7 @@ private:
         try {
             auto& frame = frames[c.encoding];
             if (!frame) frame = T::access::encode(Message{message_class, {}, payload}, c.encoding);
-            return courier_.deliver(c, nullptr, *frame, 0, message_class == MessageClass::control, work);
+            return courier_.deliver(c, {*frame, nullptr, message_class}, work);
         } catch (...) {
             return false;
         }
@@ -277,6 +279,12 @@ private:
         for (int left = most_due; left > 0; --left) {
             RoomRecord<T>* room = core.timers.due_room(now);
             if (!room) return;
+            if (room->look_again && *room->look_again <= now) {
+                room->look_again.reset();
+                core.timers.update(*room);
+                work.schedule(*room);
+                continue;
+            }
             const bool idled = room->options.idle.count() > 0 && room->idle_since + room->options.idle <= now;
             if (room->options.ends_at && *room->options.ends_at <= now) {
                 core.close_room(*room, KeptReason({CloseCode::room_closed, "the room has ended"}), work);
@@ -296,6 +304,19 @@ private:
         }
     }
 
+    /// Whose outbox has waited for too long.
+    void end_slow_readers(time_point now, Work<T>& work) noexcept {
+        for (int left = most_due; left > 0; --left) {
+            Outbox<T>* const outbox = core.storage.longest_waiting();
+            if (!outbox || now < outbox_due(*outbox)) return;
+            core.end_slow_reader(*outbox, work);
+        }
+    }
+    [[nodiscard]] time_point outbox_due(const Outbox<T>& outbox) const noexcept {
+        const auto age = core.options.outbox_age;
+        return age.count() > 0 ? outbox.due + age : time_point::max();
+    }
+
     void remove_batch(time_point now, Work<T>& work) noexcept {
         if (!shutdown_ || now < shutdown_->next) return;
         shutdown_->next = now + shutdown_->every;
@@ -311,7 +332,10 @@ private:
 
     [[nodiscard]] time_point next_deadline() const noexcept {
         if (untold_left_) return core.clock.now();
-        const time_point next = core.timers.next();
+        time_point next = core.timers.next();
+        if (const Outbox<T>* outbox = core.storage.longest_waiting()) next = std::min(next, outbox_due(*outbox));
+        if (core.user_rates.size() != 0)
+            next = std::min(next, time_point(std::chrono::duration_cast<typename time_point::duration>(core.user_rates.next_sweep())));
         return shutdown_ && core.directory.counts().connections > 0 ? std::min(next, shutdown_->next) : next;
     }
 

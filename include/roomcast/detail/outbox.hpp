@@ -2,118 +2,251 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <utility>
 
+#include "roomcast/detail/flat_index.hpp"
+#include "roomcast/detail/hash.hpp"
 #include "roomcast/detail/records.hpp"
 
 namespace roomcast::detail {
 
-/// What waits for a busy connection: frames in order, and in place of dropped
-/// ones a mark for each room that becomes `gap`. Guarded by the lock.
+/// What is handed to one connection.
 template <class T>
-struct Outbox : Link<FlushTag> {
-    struct Entry {
-        Frame frame{};
-        // Whose traffic it is; null for what is the connection's own. Entries
-        // go when their membership is reaped, so the pointer is good.
-        Membership<T>* membership = nullptr;
-        bool control = false;
-        std::uint64_t seq = 0;      // of a numbered message; first missed, of a gap
-        std::uint64_t last = 0;     // last missed
-        std::uint64_t missed = 0;   // more than 0: this is a gap
-    };
+struct Letter {
+    const Frame& frame;
+    Membership<T>* membership = nullptr;  ///< whose traffic it is; null: the connection's own
+    MessageClass message_class = MessageClass::control;
+    std::uint64_t seq = 0;                ///< of a numbered message
+    std::uint64_t key = 0;
+};
 
+struct OrderTag;
+struct ClassTag;
+struct KeyTag;
+
+/// A letter that waits, or, in the place of dropped ones, a gap.
+template <class T>
+struct Waiting : Link<OrderTag>, Link<ClassTag> {
+    Frame frame;
+    // Entries go when their membership is reaped, so the pointer is good.
+    Membership<T>* membership;
+    MessageClass message_class;
+    std::uint64_t key;
+    std::uint64_t seq;         // of a gap: the first that is missed
+    std::uint64_t last = 0;    // of a gap
+    std::uint64_t missed = 0;  // more than 0: a gap
+    bool superseded = false;   // while it was being sent, by a newer one with its key
+    typename T::time_point since;
+
+    Waiting(const Letter<T>& letter, typename T::time_point now)
+        : frame(letter.frame), membership(letter.membership), message_class(letter.message_class), key(letter.key),
+          seq(letter.seq), since(now) {}
+
+    [[nodiscard]] bool is_gap() const noexcept { return missed != 0; }
+    /// What a memory budget counts.
+    [[nodiscard]] std::size_t memory() const noexcept { return sizeof(Waiting) + frame.size(); }
+};
+
+/// What waits for a busy connection, in order, and by what it is worth.
+/// Guarded by the lock. All but `take_in` is noexcept; what costs more than
+/// O(1) says so.
+template <class T>
+class Outbox : public Link<FlushTag>, public Deadline<typename T::time_point> {
+    using Order = List<Waiting<T>, OrderTag>;
+    using Class = List<Waiting<T>, ClassTag>;
+
+public:
     ConnectionRecord<T>* connection;
-    std::deque<Entry> entries;
     std::size_t data_count = 0, data_bytes = 0;
     std::size_t control_count = 0, control_bytes = 0;
     bool flushing = false;   // one thread is emptying it
     bool writable = false;   // `writable` came while it was
 
-    explicit Outbox(ConnectionRecord<T>& c) noexcept : connection(&c) {}
+    /// `memory` is where the bytes of all outboxes are added up.
+    Outbox(ConnectionRecord<T>& c, std::size_t& memory, const SeededHash& hash) noexcept
+        : connection(&c), memory_(&memory), hash_(&hash) {}
+    Outbox(const Outbox&) = delete;
+    Outbox& operator=(const Outbox&) = delete;
+    ~Outbox() {
+        while (Waiting<T>* entry = entries_.pop_front()) delete entry;
+    }
 
-    /// Throws std::bad_alloc; then nothing changed.
-    void push_back(const Entry& entry) {
-        entries.push_back(entry);
-        count(entries.back(), 1);
+    [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
+    [[nodiscard]] const Waiting<T>* front() const noexcept { return entries_.front(); }
+    [[nodiscard]] std::size_t memory() const noexcept { return own_memory_; }
+    [[nodiscard]] const Waiting<T>& newest() const noexcept { return *entries_.back(); }
+    /// It is to be freed: its bytes count no more.
+    void write_off() noexcept { *memory_ -= std::exchange(own_memory_, 0); }
+
+    /// Behind what waits already. What waits with the same key gives way;
+    /// answers whether anything did. Throws std::bad_alloc; then nothing
+    /// changed.
+    bool take_in(const Letter<T>& letter, typename T::time_point now) {
+        auto made = std::make_unique<Waiting<T>>(letter, now);
+        if (letter.key != 0) keyed_.reserve();
+        Waiting<T>* const older = letter.key != 0 ? find(*made) : nullptr;
+        if (letter.key != 0) keyed_.insert(*made, hash_of(*made));
+        link(*made.release(), &Order::push_back, &Class::push_back);
+        if (!older) return false;
+        if (Order::linked(*older)) {
+            give_up(*older);
+            return true;
+        }
+        forget_key(*older);
+        older->superseded = true;
+        return false;
     }
-    /// Back where `pop_front` took it from. A gap that opened meanwhile in the
-    /// same room becomes part of this one.
-    void push_front(const Entry& entry) {
-        entries.push_front(entry);
-        count(entries.front(), 1);
-        if (entry.missed == 0) return;
-        const auto later = std::find_if(entries.begin() + 1, entries.end(), [&](const Entry& other) {
-            return other.missed != 0 && other.membership == entry.membership;
-        });
-        if (later == entries.end()) return;
-        Entry& gap = entries.front();
-        gap.missed += later->missed;
-        gap.last = later->last;
-        entries.erase(later);
-    }
-    Entry pop_front() noexcept {
-        Entry entry = std::move(entries.front());
-        entries.pop_front();
-        count(entry, -1);
+
+    /// The oldest, to be sent; `finish` or `put_back` comes next.
+    [[nodiscard]] Waiting<T>& take_out() noexcept {
+        Waiting<T>& entry = *entries_.front();
+        unlink(entry);
         return entry;
+    }
+    /// It went out, or nobody wants it any more.
+    void finish(Waiting<T>& entry) noexcept {
+        forget_key(entry);
+        delete &entry;
+    }
+    /// Back where it was, unless a newer one with its key has come; answers
+    /// whether one had.
+    bool put_back(Waiting<T>& entry) noexcept {
+        if (entry.superseded) {
+            entries_.push_front(entry);
+            add(entry, 1);
+            leave_gap(entry);
+            return true;
+        }
+        link(entry, &Order::push_front, &Class::push_front);
+        if (entry.is_gap()) merge(entry);
+        return false;
     }
 
     /// Forgets a membership's traffic. O(entries).
     void drop(const Membership<T>& membership) noexcept {
-        std::erase_if(entries, [&](const Entry& entry) {
-            const bool its = entry.membership == &membership;
-            if (its) count(entry, -1);
-            return its;
+        drop_if([&](const Waiting<T>& entry) { return entry.membership == &membership; });
+    }
+    /// Forgets all but control. O(entries).
+    void drop_data() noexcept {
+        drop_if([](const Waiting<T>& entry) {
+            return entry.is_gap() || entry.message_class != MessageClass::control;
         });
     }
 
-    /// Drops the oldest data until the bounds hold; returns how many went.
-    /// What is missed is marked in the place of the first. O(dropped x rooms).
-    std::size_t shed(std::size_t most_messages, std::size_t most_bytes) noexcept {
-        std::size_t dropped = 0;
-        while (data_count > most_messages || data_bytes > most_bytes) {
-            auto oldest = entries.begin();
-            while (oldest->control || oldest->missed != 0) ++oldest;
-            count(*oldest, -1);
-            ++dropped;
-            mark_missed(oldest);
-        }
-        return dropped;
+    /// Data of the least valuable class there is, its oldest or its newest;
+    /// null when there is none.
+    [[nodiscard]] Waiting<T>* least_valuable(SlowReaders policy) const noexcept {
+        for (std::size_t i = message_classes - 1; i > 0; --i)
+            if (!classes_[i].empty()) return policy == SlowReaders::drop_newest ? classes_[i].back() : classes_[i].front();
+        return nullptr;
+    }
+
+    /// Drops data; where it had a number, a gap stays.
+    void give_up(Waiting<T>& entry) noexcept {
+        Class::unlink(entry);
+        forget_key(entry);
+        leave_gap(entry);
     }
 
 private:
-    void count(const Entry& entry, int by) noexcept {
-        if (entry.missed != 0) return;
-        const auto n = static_cast<std::size_t>(by);
-        const auto bytes = n * entry.frame.size();
-        (entry.control ? control_count : data_count) += n;
-        (entry.control ? control_bytes : data_bytes) += bytes;
+    template <class Goes>
+    void drop_if(Goes&& goes) noexcept {
+        for (Waiting<T>* entry = entries_.front(); entry;) {
+            Waiting<T>* const next = entries_.next(*entry);
+            if (goes(*entry)) {
+                unlink(*entry);
+                finish(*entry);
+            }
+            entry = next;
+        }
     }
 
-    /// Turns a message into its room's gap, or adds it to the one that is
-    /// there (nothing of the room lies between), or forgets it when it had no
-    /// number.
-    void mark_missed(typename std::deque<Entry>::iterator entry) noexcept {
-        if (entry->membership == nullptr || entry->seq == 0) {
-            entries.erase(entry);
-            return;
-        }
-        for (auto other = entries.begin(); other != entries.end(); ++other) {
-            if (other->missed == 0 || other->membership != entry->membership) continue;
-            other->missed += 1;
-            other->seq = std::min(other->seq, entry->seq);
-            other->last = std::max(other->last, entry->seq);
-            entries.erase(entry);
-            return;
-        }
-        entry->frame = Frame();
-        entry->last = entry->seq;
-        entry->missed = 1;
+    [[nodiscard]] std::size_t hash_of(const Waiting<T>& entry) const noexcept {
+        return hash_->mix(entry.key ^ hash_->mix(reinterpret_cast<std::uintptr_t>(entry.membership)));
     }
+    [[nodiscard]] Waiting<T>* find(const Waiting<T>& like) const noexcept {
+        return keyed_.find(hash_of(like), [&](const Waiting<T>& entry) {
+            return entry.key == like.key && entry.membership == like.membership;
+        });
+    }
+
+    void forget_key(Waiting<T>& entry) noexcept {
+        if (entry.key != 0) keyed_.erase(entry, hash_of(entry));
+        entry.key = 0;
+    }
+
+    void link(Waiting<T>& entry, void (Order::*in_order)(Waiting<T>&) noexcept,
+              void (Class::*in_class)(Waiting<T>&) noexcept) noexcept {
+        (entries_.*in_order)(entry);
+        if (!entry.is_gap()) (classes_[static_cast<std::size_t>(entry.message_class)].*in_class)(entry);
+        add(entry, 1);
+    }
+    void unlink(Waiting<T>& entry) noexcept {
+        add(entry, -1);
+        Order::unlink(entry);
+        Class::unlink(entry);
+    }
+
+    void add(const Waiting<T>& entry, int times) noexcept {
+        const auto n = static_cast<std::size_t>(times);
+        own_memory_ += n * entry.memory();
+        *memory_ += n * entry.memory();
+        if (entry.is_gap()) return;
+        const bool control = entry.message_class == MessageClass::control;
+        (control ? control_count : data_count) += n;
+        (control ? control_bytes : data_bytes) += n * entry.frame.size();
+    }
+
+    /// Turns a numbered message into a gap, and forgets another. It is in the
+    /// order alone.
+    void leave_gap(Waiting<T>& entry) noexcept {
+        add(entry, -1);
+        if (entry.membership == nullptr || entry.seq == 0) {
+            Order::unlink(entry);
+            delete &entry;
+            return;
+        }
+        entry.frame = Frame();
+        entry.last = entry.seq;
+        entry.missed = 1;
+        add(entry, 1);
+        merge(entry);
+    }
+
+    /// One gap out of those of a room between which nothing of it waits.
+    /// O(entries of other rooms between).
+    void merge(Waiting<T>& gap) noexcept {
+        Waiting<T>* const before = neighbour(gap, &Order::previous);
+        Waiting<T>* const after = neighbour(gap, &Order::next);
+        if (after && after->is_gap()) absorb(gap, *after);
+        if (before && before->is_gap()) absorb(*before, gap);
+    }
+    [[nodiscard]] Waiting<T>* neighbour(const Waiting<T>& entry,
+                                        Waiting<T>* (Order::*towards)(const Waiting<T>&) const noexcept) const noexcept {
+        Waiting<T>* other = (entries_.*towards)(entry);
+        while (other && other->membership != entry.membership) other = (entries_.*towards)(*other);
+        return other;
+    }
+    void absorb(Waiting<T>& gap, Waiting<T>& later) noexcept {
+        gap.missed += later.missed;
+        gap.seq = std::min(gap.seq, later.seq);
+        gap.last = std::max(gap.last, later.last);
+        gap.since = std::min(gap.since, later.since);
+        add(later, -1);
+        Order::unlink(later);
+        delete &later;
+    }
+
+    Order entries_;
+    std::array<Class, message_classes> classes_;
+    FlatIndex<Waiting<T>> keyed_;
+    std::size_t own_memory_ = 0;
+    std::size_t* memory_;
+    const SeededHash* hash_;
 };
 
 }  // namespace roomcast::detail

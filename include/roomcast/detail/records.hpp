@@ -20,9 +20,11 @@
 #include "roomcast/detail/list.hpp"
 #include "roomcast/detail/slots.hpp"
 #include "roomcast/frame.hpp"
+#include "roomcast/history.hpp"
 #include "roomcast/message.hpp"
 #include "roomcast/observer.hpp"
 #include "roomcast/options.hpp"
+#include "roomcast/token_bucket.hpp"
 #include "roomcast/traits.hpp"
 
 /// The records of a registry. They are stable in memory, found through flat
@@ -41,9 +43,11 @@ struct Membership;
 template <class T>
 struct Member;
 template <class T>
-struct Outbox;
+class Outbox;
 template <class T>
 struct MessageItem;
+template <class T>
+class News;
 
 template <class T>
 inline constexpr bool is_observed = !std::is_same_v<typename T::observer, NullObserver>;
@@ -78,6 +82,9 @@ struct ConnectionTag;
 struct MemberTag;
 struct QueueTag;
 struct ReadyTag;
+struct QuietTag;
+struct NewsTag;
+struct LogTag;
 struct RoomTag;
 struct LingerTag;
 struct FlushTag;
@@ -115,7 +122,7 @@ struct User {
 
 /// A user in a room.
 template <class T>
-struct Member : Link<UserTag> {
+struct Member : Link<UserTag>, Link<NewsTag> {
     User<T>* user;
     RoomRecord<T>* room;
     List<Membership<T>, MemberTag> devices;
@@ -144,13 +151,21 @@ struct Membership : Link<ConnectionTag>, Link<MemberTag> {
     std::atomic<std::uint64_t> tags{0};
     std::uint32_t references = 1;  // the room's own, until its slot is given up
     bool told = false;  // the connection has heard of its join, or is about to; written by the drainer alone
-    std::uint16_t replies_queued = 0;
     bool dead = false;
+    bool expelled = false;  // it ended by force: what it has said and nobody heard yet is not said
+    // Its items in the room's queue. Who leaves goes when they are answered.
+    std::uint32_t joins_queued = 0;
+    std::uint32_t messages_queued = 0;
     Farewell farewell = Farewell::none;
     KeptReason reason{};           // for Farewell::removed
     [[no_unique_address]] typename T::context context{};  // that of `leave`
     [[no_unique_address]] EventSlot<T> entered{};
     [[no_unique_address]] EventSlot<T> gone{};
+
+    /// It has left, and what it asked for before is not answered yet.
+    [[nodiscard]] bool is_leaving() const noexcept {
+        return farewell == Farewell::left && joins_queued + messages_queued != 0;
+    }
 };
 
 /// What a removed connection is waiting for.
@@ -180,6 +195,7 @@ struct ConnectionRecord : Link<DeviceTag> {
     User<T>* user = nullptr;
     List<Membership<T>, ConnectionTag> memberships;
     std::unique_ptr<Outbox<T>> outbox;
+    TokenBucket rate{};                        // of what it publishes
     KeptReason reason{};                       // once removed
     RoomRecord<T>* farewell_room = nullptr;    // kept alive
     typename T::time_point due{};              // of the next step
@@ -211,23 +227,31 @@ struct JoinItem : Item<T> {
     JoinItem() noexcept : Item<T>(Item<T>::Kind::join) {}
 };
 
+enum class Change : std::uint8_t { none, deletion, reset };
+
 template <class T>
 struct MessageItem : Item<T> {
     Frame payload;
-    Frame own;                                   // instead, for the origin
-    ConnectionRecord<T>* origin = nullptr;       // kept alive
+    Frame own;                                   // instead, for who publishes
+    // Or it stands for a change of the room's log, and says so when its turn
+    // has come: `seq` is then what it is about.
+    Change change = Change::none;
+    MessageClass message_class = MessageClass::normal;
+    Membership<T>* publisher = nullptr;          // kept alive
     ConnectionRecord<T>* except = nullptr;       // kept alive
     std::uint64_t require = 0;
     std::uint64_t exclude = 0;
+    std::uint64_t key = 0;
     std::uint64_t seq = 0;                       // 0: not numbered, or not yet
     bool numbered = true;
-    bool begun = false;
-    std::uint8_t encodings = 0;                  // bit set of those in use
-    std::array<Frame, max_encodings> frames{};   // while it is under way
+    std::array<Frame, max_encodings> frames{};   // once it is encoded
     Frame own_frame{};
     [[no_unique_address]] EventSlot<T> dropped{};
 
     explicit MessageItem(Frame p) noexcept : Item<T>(Item<T>::Kind::message), payload(std::move(p)) {}
+
+    /// Whether some members get it and others do not.
+    [[nodiscard]] bool filtered() const noexcept { return require || exclude || except; }
 };
 
 template <class T>
@@ -236,8 +260,33 @@ void delete_item(Item<T>* item) noexcept {
     else delete static_cast<MessageItem<T>*>(item);
 }
 
+/// Messages that go out together, encoded, to everybody in the room.
 template <class T>
-struct RoomRecord : Deadline<typename T::time_point>, Link<ReadyTag>, Link<RoomTag>, Link<LingerTag> {
+struct Parcel {
+    List<Item<T>, QueueTag> messages;            // each a MessageItem
+    std::size_t count = 0;
+    std::size_t bytes = 0;                       // of payloads
+    bool under_way = false;                      // the walk over the members has begun
+    std::uint8_t encodings = 0;                  // bit set of those in use
+    std::array<Frame, max_encodings> whole{};    // all messages as one; empty: they go one by one
+};
+
+/// What a room keeps of its messages. Touched by whoever works in the room,
+/// without the lock; while nobody does, under it.
+template <class T>
+struct Log : Link<LogTag> {
+    typename T::history store;
+    std::size_t accounted = 0;  // in the registry's memory budget; guarded by the lock
+
+    explicit Log(const HistoryBounds& bounds) : store(bounds) {}
+};
+
+template <class T>
+struct RoomRecord : Deadline<typename T::time_point>,
+                    Link<ReadyTag>,
+                    Link<RoomTag>,
+                    Link<LingerTag>,
+                    Link<QuietTag> {
     using Options = BasicRoomOptions<typename T::time_point>;
     using Places = Slots<typename T::target, Membership<T>>;
 
@@ -245,7 +294,7 @@ struct RoomRecord : Deadline<typename T::time_point>, Link<ReadyTag>, Link<RoomT
     std::size_t hash;
     Options options;
     std::optional<typename T::user_id> creator{};
-    std::uint64_t epoch;
+    std::uint64_t epoch;  // of its log; a room's life is known by `order`
     std::size_t references = 0;
 
     Places places;
@@ -271,15 +320,16 @@ struct RoomRecord : Deadline<typename T::time_point>, Link<ReadyTag>, Link<RoomT
     KeptReason close_reason{};
     typename T::time_point idle_since{};
     std::optional<typename T::time_point> linger_until{};
+    std::optional<typename T::time_point> look_again{};  // a batch, or news, will be due
+    std::unique_ptr<News<T>> news;  // where the room has any to tell
 
     // Touched by whoever works in the room, without the lock; while nobody
     // does, under it.
-    MessageItem<T>* current = nullptr;
+    Parcel<T> parcel;
     typename Places::Cursor cursor{};
-    List<Item<T>, QueueTag> history;
-    std::size_t history_count = 0;
-    std::size_t history_bytes = 0;
-    std::atomic<std::uint64_t> seq{0};  // written there, read by anyone
+    typename T::time_point batch_until{};  // until then messages wait for each other
+    std::unique_ptr<Log<T>> log;           // where the room keeps messages
+    std::atomic<std::uint64_t> seq{0};     // written there, read by anyone
 
     [[no_unique_address]] EventSlot<T> opened{};
     [[no_unique_address]] EventSlot<T> ended{};

@@ -42,6 +42,7 @@ public:
         const auto at_latest = [&](time_point time) { due = due ? std::min(*due, time) : time; };
         if (room.options.idle.count() > 0) at_latest(room.idle_since + room.options.idle);
         if (room.linger_until) at_latest(*room.linger_until);
+        if (room.look_again) at_latest(*room.look_again);
         if (due) rooms_.set(room, *due);
         else rooms_.clear(room);
     }

@@ -15,9 +15,11 @@ struct Trash {
     List<Member<T>, UserTag> members;
     List<Item<T>, QueueTag> items;
     List<Outbox<T>, FlushTag> outboxes;
+    List<Log<T>, LogTag> logs;
 
     [[nodiscard]] bool empty() const noexcept {
-        return connections.empty() && memberships.empty() && members.empty() && items.empty() && outboxes.empty();
+        return connections.empty() && memberships.empty() && members.empty() && items.empty() && outboxes.empty() &&
+               logs.empty();
     }
     void take(Trash& other) noexcept {
         connections.take(other.connections);
@@ -25,9 +27,11 @@ struct Trash {
         members.take(other.members);
         items.take(other.items);
         outboxes.take(other.outboxes);
+        logs.take(other.logs);
     }
     /// Without the lock.
     void empty_out() noexcept {
+        while (auto* log = logs.pop_front()) delete log;
         while (auto* outbox = outboxes.pop_front()) delete outbox;
         while (auto* item = items.pop_front()) delete_item(item);
         while (auto* membership = memberships.pop_front()) delete membership;

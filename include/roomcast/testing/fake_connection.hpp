@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -81,6 +82,13 @@ public:
         std::string text = std::to_string(message.position.seq) + ':';
         if (encoding == 2) text.insert(0, epoch_text(message.position.epoch) + '/');
         return Frame(text.append(payload));
+    }
+    /// With a line feed between them.
+    static Frame join_frames(std::span<const Frame> frames) {
+        assert_unlocked("join_frames");
+        std::string text;
+        for (const Frame& frame : frames) (text += text.empty() ? "" : "\n") += frame.view();
+        return Frame(text);
     }
     int encoding() const noexcept { return encoding_; }
 

@@ -146,3 +146,128 @@ TEST_CASE("numbers that a lost room had given are not recovered from the next of
     CHECK_FALSE(w.log->replies.back().recovered);
     CHECK(w.log->replies.back().history == Texts{"1=new", "2=newer"});
 }
+
+TEST_CASE("a deleted message leaves its number in history, and all hear of it in the room's order", "[invariant-6]") {
+    Options options;
+    options.room.history = 10;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    for (const auto& text : numbered("m", 1, 3)) w.rooms.broadcast("r", text);
+    CHECK(w.rooms.delete_message("r", 2) == Delivery::sent);
+    w.rooms.broadcast("r", "m4");
+    CHECK(ann->frames() == Texts{"m1", "m2", "m3", "#r 2", "m4"});
+    const auto bob = make_fake("bob");
+    REQUIRE(w.rooms.join(bob, {.user = "bob", .room = "r", .since = Position{w.rooms.position("r")->epoch, 1}}));
+    CHECK(w.log->replies.back().history == Texts{"2=#", "3=m3", "4=m4"});
+    CHECK(w.log->replies.back().recovered);
+}
+
+TEST_CASE("what has no such message cannot delete it, nor who is not in the room") {
+    World w;
+    const auto ann = w.member("ann", "r"), eve = w.member("eve", "other");
+    w.rooms.broadcast("r", "m1");
+    CHECK(w.rooms.delete_message("nowhere", 1) == Delivery::no_room);
+    CHECK(w.rooms.delete_message("r", 0) == Delivery::no_message);
+    CHECK(w.rooms.delete_message("r", 2) == Delivery::no_message);
+    CHECK(w.rooms.delete_message("r", 1, &eve) == Delivery::not_in_room);
+    CHECK(w.rooms.delete_message("r", 1, &ann) == Delivery::sent);
+    CHECK(ann->frames() == Texts{"m1", "#r 1"});
+}
+
+TEST_CASE("a deletion is never given up by a slow reader's outbox") {
+    World w{{.outbox_messages = 1}};
+    const auto ann = w.member("ann", "r");
+    w.rooms.broadcast("r", "m1");
+    ann->stall();
+    w.rooms.delete_message("r", 1);
+    for (const auto& text : numbered("m", 2, 5)) w.rooms.broadcast("r", text);
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"m1", "#r 1", "~r 3:2-4", "m5"});
+}
+
+TEST_CASE("a reset begins the numbers anew, in a new epoch and with an empty history") {
+    Options options;
+    options.room.history = 10;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    w.rooms.broadcast("r", "m1");
+    const auto before = *w.rooms.position("r");
+    CHECK(w.rooms.reset("r") == Delivery::sent);
+    CHECK(w.rooms.reset("nowhere") == Delivery::no_room);
+    CHECK(w.rooms.position("r")->epoch != before.epoch);
+    CHECK(w.rooms.position("r")->seq == 0);
+    w.rooms.broadcast("r", "new 1");
+    CHECK(ann->frames() == Texts{"m1", "^r", "new 1"});
+    const auto bob = make_fake("bob");
+    REQUIRE(w.rooms.join(bob, {.user = "bob", .room = "r", .since = before}));
+    CHECK_FALSE(w.log->replies.back().recovered);
+    CHECK(w.log->replies.back().history == Texts{"1=new 1"});
+}
+
+TEST_CASE("history older than its age is not given, nor called recovered") {
+    Options options;
+    options.room.history = 10;
+    options.room.history_age = 60s;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    w.rooms.broadcast("r", "m1");
+    w.clock.advance(30s);
+    w.rooms.broadcast("r", "m2");
+    w.clock.advance(30s);
+    const auto bob = make_fake("bob");
+    REQUIRE(w.rooms.join(bob, {.user = "bob", .room = "r", .since = Position{w.rooms.position("r")->epoch, 0}}));
+    CHECK(w.log->replies.back().history == Texts{"2=m2"});
+    CHECK_FALSE(w.log->replies.back().recovered);
+    CHECK(w.log->replies.back().position.seq == 2);
+}
+
+TEST_CASE("who missed nothing has recovered, though history is empty") {
+    Options options;
+    options.room.history = 10;
+    options.room.history_age = 1s;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    w.rooms.broadcast("r", "m1");
+    w.clock.advance(2s);
+    const auto bob = make_fake("bob");
+    REQUIRE(w.rooms.join(bob, {.user = "bob", .room = "r", .since = w.rooms.position("r")}));
+    CHECK(w.log->replies.back().recovered);
+    CHECK(w.log->replies.back().history.empty());
+}
+
+TEST_CASE("a busy connection's join waits in its outbox with all of its history, and what follows is live", "[invariant-6]") {
+    Options options;
+    options.room.history = 10;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    w.rooms.broadcast("r", "m1");
+    const auto bob = w.member("bob", "elsewhere");
+    bob->stall();
+    REQUIRE(w.rooms.join(bob, {.room = "r", .since = Position{w.rooms.position("r")->epoch, 0}}));
+    w.rooms.broadcast("r", "m2");
+    CHECK(bob->frames().empty());
+    bob->release();
+    w.rooms.writable(bob);
+    CHECK(bob->frames() == Texts{"+r", "m2"});
+    CHECK(w.log->replies.back().history == Texts{"1=m1"});
+}
+
+TEST_CASE("a connection that dies halfway through its reply is gone, and recovers on the next") {
+    Options options;
+    options.room.history = 10;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    w.rooms.broadcast("r", "m1");
+    const Position seen = *w.rooms.position("r");
+    const auto bob = make_fake("bob");
+    bob->fail_on(1);
+    REQUIRE(w.rooms.join(bob, {.user = "bob", .room = "r", .since = seen}));
+    CHECK_FALSE(w.rooms.is_member(bob, "r"));
+    w.rooms.broadcast("r", "m2");
+    const auto again = make_fake("bob/2");
+    REQUIRE(w.rooms.join(again, {.user = "bob", .room = "r", .since = seen}));
+    CHECK(w.log->replies.back().history == Texts{"2=m2"});
+    CHECK(w.log->replies.back().recovered);
+    CHECK(again->frames() == Texts{"+r"});
+}

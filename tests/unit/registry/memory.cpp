@@ -21,21 +21,11 @@ struct Quiet {
     void terminate() noexcept { ++ended; }
 };
 
-/// Events of which none is sent: what is left is the registry's own work.
-struct NoEvents {
-    std::string joined(const auto&) const { return {}; }
-    std::string moved(const auto&) const { return {}; }
-    std::string left(const auto&) const { return {}; }
-    std::string removed(const auto&) const { return {}; }
-    std::string force_disconnect(const auto&) const { return {}; }
-    std::string gap(const auto&) const { return {}; }
-    std::string published(const auto&) const { return {}; }
-};
-
+/// Of events none is sent: what is left is the registry's own work.
 struct QuietTraits : DefaultTraits {
     using member_info = int;
     using clock = ManualClock;
-    using events = NoEvents;
+    using events = SilentEvents;
 };
 using Rooms = RoomRegistry<Quiet*, QuietTraits>;
 

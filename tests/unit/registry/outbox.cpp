@@ -261,3 +261,123 @@ TEST_CASE("one thread empties an outbox, whatever comes from others meanwhile") 
     w.rooms.writable(ann);
     CHECK(ann->frames() == Texts{"m1", "m2", "m3", "reply"});
 }
+
+TEST_CASE("a full outbox gives up what is worth least, whenever it came", "[invariant-10]") {
+    World w{{.outbox_messages = 3}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    w.rooms.broadcast("r", "gift", {.message_class = MessageClass::paid});
+    w.rooms.broadcast("r", "staff", {.message_class = MessageClass::moderator});
+    say(w, 3, 6);
+    w.rooms.broadcast("r", "gift 2", {.message_class = MessageClass::paid});
+    w.rooms.broadcast("r", "tick", {.numbered = false, .message_class = MessageClass::bulk});
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"gift", "staff", "~r 4:3-6", "gift 2"});
+}
+
+TEST_CASE("a room may keep what waits and drop what comes", "[invariant-10]") {
+    Options options{.outbox_messages = 2};
+    options.room.slow_readers = SlowReaders::drop_newest;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 5);
+    ann->release();
+    w.rooms.writable(ann);
+    say(w, 6, 6);
+    CHECK(ann->frames() == Texts{"m1", "m2", "~r 3:3-5", "m6"});
+    CHECK(w.rooms.statistics().dropped == 3);
+}
+
+TEST_CASE("a room may want nobody who misses anything", "[invariant-10]") {
+    Options options{.outbox_messages = 2};
+    options.room.slow_readers = SlowReaders::disconnect;
+    World w{options};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    ann->stall();
+    say(w, 1, 2);
+    CHECK(w.rooms.is_member(ann, "r"));
+    say(w, 3, 3);
+    CHECK_FALSE(w.rooms.is_member(ann, "r"));
+    CHECK(w.rooms.statistics().slow_consumers == 1);
+    CHECK(bob->frames() == Texts{"m1", "m2", "m3"});
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"! 4100 r"});
+}
+
+TEST_CASE("another room's flood does not drop what a room wants nobody to miss", "[invariant-10]") {
+    World w{{.membership = Membership::many_rooms, .outbox_messages = 2}};
+    RoomOptions strict;
+    strict.slow_readers = SlowReaders::disconnect;
+    w.rooms.create_room("strict", strict);
+    const auto ann = w.member("ann", "strict");
+    REQUIRE(w.join(ann, "r"));
+    forget(ann);
+    ann->stall();
+    say(w, 1, 1, "strict");
+    say(w, 1, 1);
+    CHECK(w.rooms.is_member(ann, "strict"));
+    say(w, 2, 2);
+    CHECK_FALSE(w.rooms.is_member(ann, "strict"));
+    CHECK(w.rooms.statistics().slow_consumers == 1);
+}
+
+TEST_CASE("a newer message with the same key takes an earlier one's place in the outbox", "[invariant-10]") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    w.rooms.broadcast("r", "1 viewer", {.numbered = false, .message_class = MessageClass::bulk, .key = 9});
+    say(w, 1, 1);
+    w.rooms.broadcast("r", "2 viewers", {.numbered = false, .message_class = MessageClass::bulk, .key = 9});
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"m1", "2 viewers"});
+    CHECK(w.rooms.statistics().replaced == 1);
+}
+
+TEST_CASE("a connection whose oldest frame is too old is ended", "[invariant-10]") {
+    World w{{.outbox_age = 10s}};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    ann->stall();
+    w.rooms.poll();
+    w.wakes.clear();
+    say(w, 1, 1);
+    CHECK(w.wakes == std::vector<TimePoint>{w.clock.now() + 10s});
+    w.after(9s);
+    say(w, 2, 2);
+    CHECK(w.rooms.is_member(ann, "r"));
+    w.after(1s);
+    CHECK_FALSE(w.rooms.is_member(ann, "r"));
+    CHECK(w.rooms.statistics().slow_consumers == 1);
+    CHECK(w.log->events.back() == "left r ann/ann removed slow_consumer*");
+    CHECK(bob->frames() == Texts{"m1", "m2"});
+}
+
+TEST_CASE("a reader that goes on reading may be behind for ever, one that stopped may not hide behind what is dropped") {
+    World w{{.outbox_messages = 2, .outbox_age = 10s}};
+    const auto slow = w.member("slow", "r"), dead = w.member("dead", "r");
+    slow->stall();
+    dead->stall();
+    for (std::size_t i = 1; i <= 20; ++i) {
+        say(w, i, i);
+        w.after(1s);
+        slow->stall_on(2);
+        w.rooms.writable(slow);
+    }
+    CHECK(w.rooms.is_member(slow, "r"));
+    CHECK_FALSE(w.rooms.is_member(dead, "r"));
+}
+
+TEST_CASE("a member that joins anew in the middle of a flood has a gap before its reply and one after", "[invariant-6]") {
+    World w{{.membership = Membership::many_rooms, .outbox_messages = 1}};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    say(w, 1, 3);
+    REQUIRE(w.join(ann, "r"));
+    say(w, 4, 6);
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"~r 3:1-3", "+r", "~r 2:4-5", "m6"});
+}

@@ -24,7 +24,7 @@ struct NumberTraits : DefaultTraits {
     using room_id = Shard;
     using mutex = null_mutex;
     using clock = ManualClock;
-    struct events {
+    struct events : SilentEvents {
         template <class T>
         std::string joined(const JoinedEvent<T>& e) const {
             return "+" + std::to_string(static_cast<int>(e.room)) + ' ' + std::to_string(e.user);

@@ -71,7 +71,7 @@ TEST_CASE("nothing is sent to a connection after its disconnect has returned on 
     }
 }
 
-TEST_CASE("a message whose publisher was removed before its turn is not confirmed after the farewell") {
+TEST_CASE("a message whose publisher was kicked before its turn is not said, and its publisher told so") {
     World w{{.membership = Membership::many_rooms}};
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
     bob->on_send = [&](std::string_view text) {
@@ -80,8 +80,69 @@ TEST_CASE("a message whose publisher was removed before its turn is not confirme
         w.rooms.kick_from("r", "ann", {});
     };
     w.rooms.broadcast("r", "go");
+    CHECK(bob->frames() == Texts{"go"});
+    CHECK(ann->frames() == Texts{"go", "x r 4001", "no r t"});
+    CHECK(w.rooms.position("r")->seq == 1);
+}
+
+TEST_CASE("a message whose publisher left before its turn is said, and answered before `left`") {
+    World w;
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    bob->on_send = [&](std::string_view text) {
+        if (text != "go") return;
+        w.rooms.publish(ann, "r", "mine", {.context = Ticket("t")});
+        w.rooms.leave(ann, "r", Ticket("l"));
+        CHECK_FALSE(w.rooms.is_member(ann, "r"));
+    };
+    w.rooms.broadcast("r", "go");
     CHECK(bob->frames() == Texts{"go", "mine"});
-    CHECK(ann->frames().back() == "x r 4001");
+    CHECK(ann->frames() == Texts{"go", "ok r 2 t", "-r l"});
+}
+
+TEST_CASE("the host hears of a message's number also when its publisher is gone") {
+    World w;
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    bob->on_send = [&](std::string_view text) {
+        if (text != "go") return;
+        w.rooms.publish(ann, "r", "mine", {.context = Ticket("t")});
+        w.rooms.disconnect(ann);
+    };
+    w.rooms.broadcast("r", "go");
+    CHECK(bob->frames() == Texts{"go", "mine"});
+    CHECK(w.log->published == Texts{"ok r 2 t"});
+}
+
+TEST_CASE("every join is answered, also when what came after it was faster than its room") {
+    World w{{.membership = Membership::many_rooms}};
+    const auto bob = w.member("bob", "r"), ann = w.member("ann", "hall");
+    const auto join = [&](const char* id) { REQUIRE(w.rooms.join(ann, {.room = "r", .context = Ticket(id)})); };
+    bob->on_send = [&](std::string_view text) {
+        if (text != "go") return;
+        join("j1");
+        w.rooms.leave(ann, "r", Ticket("l1"));
+        join("j2");
+        w.rooms.kick_from("r", "ann", {});
+        join("j3");
+    };
+    w.rooms.broadcast("r", "go");
+    CHECK(ann->frames() == Texts{"x r 4001", "+r", "-r l1", "no +r j2", "+r"});
+    CHECK(w.log->replies[w.log->replies.size() - 2].ticket == "j1");
+    CHECK(w.log->replies.back().ticket == "j3");
+}
+
+TEST_CASE("what waits in a room that is closed is answered") {
+    World w{{.membership = Membership::many_rooms}};
+    const auto bob = w.member("bob", "r"), ann = w.member("ann", "r"), cid = w.member("cid", "hall");
+    bob->on_send = [&](std::string_view text) {
+        if (text != "go") return;
+        w.rooms.publish(ann, "r", "mine", {.context = Ticket("t")});
+        REQUIRE(w.rooms.join(cid, {.room = "r", .context = Ticket("j")}));
+        w.rooms.close_room("r");
+    };
+    w.rooms.broadcast("r", "go");
+    CHECK(ann->frames() == Texts{"no r t", "x r 4006"});
+    CHECK(cid->frames() == Texts{"no +r j", "x r 4006"});
+    CHECK(w.rooms.statistics().dropped == 1);
 }
 
 TEST_CASE("the farewell of a kicked member does not wait for the rest of a long message") {

@@ -114,20 +114,24 @@ struct Reply {
     Position position;
     Counts counts;
     bool was_recovering = false, recovered = false;
-    Texts history;  // "seq=payload"
+    Texts history;  // "seq=payload", "seq=#" when deleted
 };
 
 /// What the registry told its policies; outlives it.
 struct Log {
     Texts events;
     std::vector<Reply> replies;
+    Texts published;
     bool silent_farewells = false;
     std::function<void(const std::string& line)> on_event{};
 };
 
 /// `+room` joined, `>from>to` moved, `-room` left, `x room code` removed,
 /// `! code room` farewell, `~room count:first-last` gap, `ok room seq id`
-/// published with a ticket. The ticket `throw` does.
+/// published with a ticket, `no room id` or `no +room id` when that, or a
+/// join, is cancelled, `=room users/connections +came -went` presence,
+/// `#room seq` deleted, `^room` reset, `%room count` sampled. The ticket
+/// `throw` does.
 struct ShortEvents {
     std::shared_ptr<Log> log = std::make_shared<Log>();
 
@@ -149,7 +153,7 @@ struct ShortEvents {
                     {}};
         if (e.context) reply.ticket = e.context->id;
         for (const HistoryEntry& entry : e.history)
-            reply.history.push_back(std::to_string(entry.seq) + '=' + std::string(entry.payload));
+            reply.history.push_back(std::to_string(entry.seq) + '=' + (entry.deleted ? "#" : std::string(entry.payload)));
         log->replies.push_back(std::move(reply));
         return "+" + e.room;
     }
@@ -186,7 +190,41 @@ struct ShortEvents {
     std::string published(const PublishedEvent<T>& e) const {
         assert_unlocked("published");
         if (e.context.id.empty()) return {};
-        return "ok " + e.room + ' ' + std::to_string(e.position.seq) + ' ' + e.context.id;
+        log->published.push_back("ok " + e.room + ' ' + std::to_string(e.position.seq) + ' ' + e.context.id);
+        return log->published.back();
+    }
+    template <class T>
+    std::string not_published(const CancelledEvent<T>& e) const {
+        assert_unlocked("not_published");
+        return e.context.id.empty() ? "" : "no " + e.room + ' ' + e.context.id;
+    }
+    template <class T>
+    std::string not_joined(const CancelledEvent<T>& e) const {
+        assert_unlocked("not_joined");
+        return e.context.id.empty() ? "" : "no +" + e.room + ' ' + e.context.id;
+    }
+    template <class T>
+    std::string presence(const PresenceEvent<T>& e) const {
+        assert_unlocked("presence");
+        std::string text = "=" + e.room + ' ' + std::to_string(e.counts.users) + '/' + std::to_string(e.counts.connections);
+        for (const auto& name : e.came) text += " +" + *name.user;
+        for (const auto& name : e.went) text += " -" + *name.user;
+        return text;
+    }
+    template <class T>
+    std::string deleted(const DeletedEvent<T>& e) const {
+        assert_unlocked("deleted");
+        return "#" + e.room + ' ' + std::to_string(e.seq);
+    }
+    template <class T>
+    std::string reset(const ResetEvent<T>& e) const {
+        assert_unlocked("reset");
+        return "^" + e.room;
+    }
+    template <class T>
+    std::string sampled(const SampledEvent<T>& e) const {
+        assert_unlocked("sampled");
+        return "%" + e.room + ' ' + std::to_string(e.left_out);
     }
 
 private:

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "roomcast/detail/budget.hpp"
+#include "roomcast/detail/courier.hpp"
+
+namespace roomcast::detail {
+
+/// The walk of a parcel over a room's members: in place, and what they point
+/// to is fetched ahead. By the room's drainer, without the lock.
+template <class T>
+class FanOut {
+    using Room = RoomRecord<T>;
+    using Slot = typename Room::Places::Slot;
+    using Target = typename T::target;
+
+public:
+    explicit FanOut(Courier<T>& courier) noexcept : courier_(courier) {}
+
+    /// Goes on from where the room's cursor is. Answers whether all have been
+    /// reached; otherwise the budget is used up, somebody is to be reaped
+    /// first, or the room has closed.
+    bool go_on(Room& room, Budget<T>& budget, Work<T>& work) noexcept {
+        const Audience audience(room.parcel);
+        auto& cursor = room.cursor;
+        while (!cursor.done()) {
+            const std::size_t count = cursor.run(budget.batch());
+            const std::size_t readable = cursor.readable();
+            const std::size_t fetching = std::min(count, readable > ahead ? readable - ahead : 0);
+            Slot* const slot = cursor.at();
+            if (!(audience.selective() ? reach<true>(room, audience, slot, fetching, count, work)
+                                       : reach<false>(room, audience, slot, fetching, count, work)))
+                return false;
+            cursor.advance(count);
+            budget.spend(count);
+            if (budget.exhausted() || room.has_dead.load(std::memory_order_relaxed)) break;
+        }
+        return cursor.done();
+    }
+
+private:
+    /// Who gets a parcel, and in which form.
+    class Audience {
+    public:
+        explicit Audience(const Parcel<T>& parcel) noexcept
+            : parcel_(&parcel), first_(static_cast<const MessageItem<T>*>(parcel.messages.front())) {
+            const auto encoding = static_cast<std::size_t>(parcel.encodings ? std::countr_zero(parcel.encodings) : 0);
+            piece_ = parcel.count == 1 ? &first_->frames[encoding] : &parcel.whole[encoding];
+            const bool in_pieces = parcel.count > 1 && piece_->empty();
+            if ((parcel.encodings & (parcel.encodings - 1)) || in_pieces || first_->require || first_->exclude)
+                chosen_ = ~std::uint64_t{0};
+            for_each([&](const MessageItem<T>& message) {
+                if (message.except) chosen_ |= bit(T::direct::of(message.except->handle));
+                if (has_own(message)) chosen_ |= bit(T::direct::of(message.publisher->connection->handle));
+            });
+        }
+
+        /// What all get at whom `looks_at` does not look.
+        [[nodiscard]] const Frame& piece() const noexcept { return *piece_; }
+        [[nodiscard]] bool selective() const noexcept { return chosen_ != 0; }
+        /// Perhaps in vain.
+        [[nodiscard]] bool looks_at(const Target* target) const noexcept { return (chosen_ & bit(target)) != 0; }
+
+        /// The message in the form that is meant for `m`; null: it is not.
+        [[nodiscard]] static const Frame* choose(const MessageItem<T>& message, const Membership<T>& m) noexcept {
+            const std::uint64_t tags = m.tags.load(std::memory_order_relaxed);
+            const ConnectionRecord<T>* c = m.connection;
+            if (c == message.except || (tags & message.require) != message.require || (tags & message.exclude) != 0)
+                return nullptr;
+            return &m == message.publisher && has_own(message) ? &message.own_frame : &message.frames[c->encoding];
+        }
+        /// The parcel in one piece, where `m` can have it so; otherwise null.
+        [[nodiscard]] const Frame* whole(const Membership<T>& m) const noexcept {
+            if (parcel_->count == 1) return choose(*first_, m);
+            const Frame* whole = &parcel_->whole[m.connection->encoding];
+            for_each([&](const MessageItem<T>& message) {
+                if (&m == message.publisher && has_own(message)) whole = nullptr;
+            });
+            return whole && !whole->empty() ? whole : nullptr;
+        }
+        template <class Visit>
+        void for_each(Visit&& visit) const {
+            const auto& messages = parcel_->messages;
+            for (auto* item = messages.front(); item; item = messages.next(*item))
+                visit(static_cast<const MessageItem<T>&>(*item));
+        }
+
+    private:
+        static bool has_own(const MessageItem<T>& message) noexcept {
+            return message.publisher && !message.own_frame.empty();
+        }
+        static std::uint64_t bit(const Target* target) noexcept {
+            const std::uint64_t address = reinterpret_cast<std::uintptr_t>(target);
+            return std::uint64_t{1} << (address * 0x9e3779b97f4a7c15 >> 58);
+        }
+
+        const Parcel<T>* parcel_;
+        const MessageItem<T>* first_;
+        const Frame* piece_;
+        std::uint64_t chosen_ = 0;  // a bit for each target that may get something else
+    };
+
+    /// Sends to `count` members; what is fetched ahead exists for the first
+    /// `fetching`. False: the room closed.
+    template <bool selective>
+    bool reach(const Room& room, const Audience& audience, Slot* slot, std::size_t fetching, std::size_t count,
+               Work<T>& work) noexcept {
+        return reach<selective, true>(room, audience, slot, slot + fetching, work) &&
+               reach<selective, false>(room, audience, slot + fetching, slot + count, work);
+    }
+    template <bool selective, bool fetch_ahead>
+    bool reach(const Room& room, const Audience& audience, Slot* slot, Slot* end, Work<T>& work) noexcept {
+        const Frame& piece = audience.piece();
+        for (; slot != end; ++slot) {
+            if (room.closed.load(std::memory_order_relaxed)) [[unlikely]] return false;
+            if constexpr (fetch_ahead) __builtin_prefetch(slot[ahead].target.load(std::memory_order_relaxed), 1);
+            Target* const target = slot->target.load(std::memory_order_acquire);
+            if (!target || (selective && audience.looks_at(target))) [[unlikely]] {
+                reach_one(audience, *slot, target, work);
+                continue;
+            }
+            const SendStatus answer = Courier<T>::try_send(*target, piece);
+            if (answer != SendStatus::accepted) [[unlikely]] hand_over(audience, *slot->membership, answer, work);
+        }
+        return true;
+    }
+
+    /// One whose membership has to be looked at.
+    void reach_one(const Audience& audience, const Slot& slot, Target* target, Work<T>& work) noexcept {
+        Membership<T>& m = *slot.membership;
+        if (!m.told) return;
+        std::optional<SendStatus> answer;
+        if (const Frame* const whole = target ? audience.whole(m) : nullptr) {
+            answer = Courier<T>::try_send(*target, *whole);
+            if (*answer == SendStatus::accepted) return;
+        }
+        hand_over(audience, m, answer, work);
+    }
+
+    /// Message by message, behind what waits already. `answer`: to a piece
+    /// that held them all.
+    void hand_over(const Audience& audience, Membership<T>& m, std::optional<SendStatus> answer, Work<T>& work) noexcept {
+        audience.for_each([&](const MessageItem<T>& message) {
+            const Frame* const frame = Audience::choose(message, m);
+            if (!frame) return;
+            const Letter<T> letter{*frame, &m, message.message_class, message.seq, message.key};
+            courier_.deliver_to_member(letter, std::exchange(answer, std::nullopt), work);
+        });
+    }
+
+    static constexpr std::size_t ahead = 24;  // slots; by measurement, see tests/bench
+
+    Courier<T>& courier_;
+};
+
+}  // namespace roomcast::detail

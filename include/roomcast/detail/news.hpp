@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "roomcast/detail/fair_sampler.hpp"
+#include "roomcast/detail/work.hpp"
+#include "roomcast/events.hpp"
+#include "roomcast/results.hpp"
+
+namespace roomcast::detail {
+
+/// What a room has to tell of itself, and when: its counts, who came and went,
+/// how many messages its rate left out. Guarded by the lock.
+template <class T>
+class News {
+    using time_point = typename T::time_point;
+    using Options = BasicRoomOptions<time_point>;
+
+public:
+    /// Who is to be named. The users are kept alive until `release`.
+    class Named {
+    public:
+        /// Without the lock, until `forget_infos`.
+        [[nodiscard]] PresenceEvent<T> event(const typename T::room_id& room, const Counts& counts) const noexcept {
+            return {room, counts, std::span(names_).first(came_), std::span(names_).subspan(came_)};
+        }
+        /// Without the lock: they may be the last holders.
+        void forget_infos() noexcept { infos_.clear(); }
+
+    private:
+        friend class News;
+        void add(const Member<T>& member) noexcept {
+            ++member.user->references;
+            users_.push_back(member.user);
+            infos_.push_back(member.info);
+            names_.push_back({&member.user->id, member.info.get()});
+        }
+        std::vector<PresenceName<T>> names_;  // those who came, then those who went
+        std::vector<User<T>*> users_;
+        std::vector<std::shared_ptr<const typename T::member_info>> infos_;
+        std::size_t came_ = 0;
+    };
+
+    [[nodiscard]] static bool wanted(const Options& options) noexcept {
+        return options.presence.count() > 0 || options.rate.per_second > 0;
+    }
+
+    News(const Options& options, const SeededHash& hash)
+        : sampler(options.rate, hash), spacing_(options.presence), most_names_(spacing_.count() > 0 ? options.presence_names : 0) {}
+
+    FairSampler<typename T::user_id> sampler;
+    bool changed = false;  ///< the counts, since presence was told
+
+    // Who came and went. What nobody has heard of yet and is undone is not told.
+
+    void came(Member<T>& member, Work<T>& work) noexcept {
+        for (auto* gone = went_.front(); gone; gone = went_.next(*gone))
+            if (gone->user == member.user) return forget(*gone, work);
+        if (make_room_for_name(work)) came_.push_back(member);
+    }
+    /// `member` is given over: it is in no index any more.
+    void went(Member<T>& member, Work<T>& work) noexcept {
+        const bool heard_of = !Names::linked(member);
+        if (!heard_of) Names::unlink(member), --names_;
+        if (!heard_of || !make_room_for_name(work)) return work.trash.members.push_back(member);
+        ++member.user->references;
+        went_.push_back(member);
+    }
+    void clear(Work<T>& work) noexcept {
+        while (came_.pop_front()) {}
+        while (auto* gone = went_.front()) forget(*gone, work);
+        names_ = 0;
+    }
+
+    // What is due. `look_again` is called whenever something may have changed.
+
+    /// When something will be due, if anything will.
+    [[nodiscard]] std::optional<time_point> look_again(time_point now) noexcept {
+        if (changed && spacing_.count() > 0 && !presence_due_)
+            presence_due_ = std::max(now + std::min(spacing_ / 10, delay), told_at_ ? *told_at_ + spacing_ : now);
+        if (!presence_due_) return sampled_due_;
+        return sampled_due_ ? std::min(*presence_due_, *sampled_due_) : presence_due_;
+    }
+    [[nodiscard]] bool waiting() const noexcept { return presence_due_ || sampled_due_; }
+
+    /// True when the room is to hear `counts`, or names.
+    [[nodiscard]] bool take_presence(time_point now, const Counts& counts) noexcept {
+        if (!presence_due_ || *presence_due_ > now) return false;
+        presence_due_.reset();
+        changed = false;
+        const bool named = may_name(counts) && names_ != 0;
+        if (counts.connections == 0 || (counts == told_ && !named)) return false;
+        told_at_ = now;
+        told_ = counts;
+        return true;
+    }
+    /// The names to tell with these counts: none, where memory has run out.
+    [[nodiscard]] Named take_names(const Counts& counts, Work<T>& work) noexcept {
+        Named named;
+        try {
+            if (may_name(counts)) {
+                named.names_.reserve(names_);
+                named.users_.reserve(names_);
+                named.infos_.reserve(names_);
+                for (auto* member = came_.front(); member; member = came_.next(*member)) named.add(*member);
+                named.came_ = named.users_.size();
+                for (auto* member = went_.front(); member; member = went_.next(*member)) named.add(*member);
+            }
+        } catch (const std::bad_alloc&) {
+        }
+        clear(work);
+        too_many_ = false;
+        return named;
+    }
+    void release(Named& named) noexcept {
+        for (User<T>* user : named.users_)
+            if (--user->references == 0) delete user;
+    }
+
+    void leave_out(time_point now) noexcept {
+        if (!sampled_due_) sampled_due_ = now + spacing_of_sampled;
+    }
+    /// How many were left out; 0: nothing to tell.
+    [[nodiscard]] std::uint64_t take_left_out(time_point now) noexcept {
+        if (!sampled_due_ || *sampled_due_ > now) return 0;
+        sampled_due_.reset();
+        return sampler.take_left_out();
+    }
+
+private:
+    using Names = List<Member<T>, NewsTag>;
+
+    /// Lets a burst of joins end before the first word of it.
+    static constexpr std::chrono::milliseconds delay{100};
+    static constexpr std::chrono::seconds spacing_of_sampled{1};
+
+    [[nodiscard]] bool may_name(const Counts& counts) const noexcept { return !too_many_ && counts.users <= most_names_; }
+
+    /// False: nobody is named, this time.
+    bool make_room_for_name(Work<T>& work) noexcept {
+        if (names_ >= 2 * most_names_) too_many_ = true;
+        if (too_many_) clear(work);
+        else ++names_;
+        return !too_many_;
+    }
+    void forget(Member<T>& gone, Work<T>& work) noexcept {
+        Names::unlink(gone);
+        --names_;
+        if (--gone.user->references == 0) delete gone.user;
+        work.trash.members.push_back(gone);
+    }
+
+    const std::chrono::milliseconds spacing_;
+    const std::size_t most_names_;
+    Counts told_{};
+    std::optional<time_point> told_at_{}, presence_due_{}, sampled_due_{};
+    Names came_, went_;
+    std::size_t names_ = 0;  // in both
+    bool too_many_ = false;  // for names, until presence is told
+};
+
+}  // namespace roomcast::detail
