@@ -28,7 +28,7 @@ inline constexpr int max_encodings = 4;
 
 /// How roomcast reaches a transport. A *handle* `c` names one transport
 /// session (a socket, a tab, a player); usually it is a shared_ptr, and then
-/// what follows is looked for behind the pointer.
+/// what follows is looked for behind the pointer, in a complete type.
 ///
 /// | expression | meaning | default |
 /// |---|---|---|
@@ -69,10 +69,28 @@ public:
     /// handle; a specialization without `target` and `send_to` pays one more
     /// cache miss for each recipient.
     using target = std::remove_reference_t<decltype(behind(std::declval<const Connection&>()))>;
+
+private:
+    // What is spelt like a hook but cannot be called as one would be ignored.
+    static_assert(requires { sizeof(target); },
+                  "the session must be a complete type where RoomRegistry is named; let it refer to its registry "
+                  "through a host that is only declared there");
+    static_assert(!requires { &target::encode; } || requires(const Message& m) { Frame(target::encode(m, 0)); },
+                  "encode must be: static roomcast::Frame encode(const roomcast::Message&, int)");
+    static_assert(!requires { &target::join_frames; } || requires(std::span<const Frame> f) { Frame(target::join_frames(f)); },
+                  "join_frames must be: static roomcast::Frame join_frames(std::span<const roomcast::Frame>)");
+    static_assert(!requires { &target::terminate; } || requires(target& t) { t.terminate(); },
+                  "terminate must be: void terminate()");
+    static_assert(!requires { &target::encoding; } || requires(target& t) { static_cast<int>(t.encoding()); },
+                  "encoding must be: int encoding() const");
+    template <class Answer>
+    static constexpr bool is_answer = std::same_as<Answer, void> || std::same_as<Answer, SendStatus>;
+
+public:
     static target* target_of(const Connection& c) noexcept { return std::addressof(behind(c)); }
 
     static SendStatus send_to(target& session, const Frame& frame)
-        requires requires { session.send(frame); }
+        requires(is_answer<decltype(session.send(frame))>)
     {
         if constexpr (std::same_as<decltype(session.send(frame)), void>) {
             session.send(frame);
@@ -82,7 +100,7 @@ public:
         }
     }
     static SendStatus send(const Connection& c, const Frame& frame)
-        requires requires { behind(c).send(frame); }
+        requires requires { send_to(behind(c), frame); }
     {
         return send_to(behind(c), frame);
     }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,8 @@ public:
     }
     Frame(const std::string& bytes) : Frame(std::string_view(bytes)) {}
     Frame(const char* bytes) : Frame(std::string_view(bytes)) {}
+    Frame(std::span<const std::byte> bytes)
+        : Frame(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())) {}
 
     /// A frame of `size` bytes which `fill(char*)` writes, so that encoders
     /// need no copy.

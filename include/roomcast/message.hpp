@@ -28,7 +28,8 @@ enum class MessageClass : std::uint8_t {
 };
 inline constexpr std::size_t message_classes = 5;
 
-/// What `encode` is given. `seq` is 0 for whatever carries no number.
+/// What `encode` is given. `seq` is 0 for whatever carries no number. It names
+/// no room: under `many_rooms` a payload has to say itself which it is of.
 /// The payload is only borrowed for the call; keep a copy of the Frame to
 /// keep the bytes.
 struct Message {

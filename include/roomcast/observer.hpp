@@ -39,11 +39,13 @@ struct BasicEvent {
     CloseCode code = CloseCode::normal;      ///< left, when removed
     std::size_t moved = 0;                   ///< migrated: connections of the user that are in `room` by it
     bool user_changed = false;               ///< joined, migrated: the user's first connection there; left: the last
+    bool left_from = false;                  ///< migrated: the user's last connection in `from`; no `left` is told of it
 };
 
 /// The default: costs nothing, not even the records of events.
 ///
-/// An observer of one's own has `void on_event(const Event&) noexcept`. Events
+/// An observer of one's own has `void on_event(const auto& event) noexcept`,
+/// which gets RoomRegistry::Event, and is handed over in Policies. Events
 /// are linked under the registry's lock and told after unlocking, in that
 /// order, by one thread at a time; the callback may call the registry back
 /// (what it causes is told later, by the same thread). A slow observer slows

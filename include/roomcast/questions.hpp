@@ -107,7 +107,7 @@ public:
         return record && directory().membership(*record, *found);
     }
 
-    [[nodiscard]] bool is_member(user_view user, room_view room) const {
+    [[nodiscard]] bool has_member(room_view room, user_view user) const {
         const auto lock = engine_.lock();
         return find_member(room, user) != nullptr;
     }
@@ -121,7 +121,7 @@ public:
     }
 
     /// Users and connections known, in rooms or not. Removed connections that
-    /// wait for their close do not count.
+    /// wait for their close do not count: see Statistics::closing.
     [[nodiscard]] Counts count() const {
         const auto lock = engine_.lock();
         return directory().counts();
@@ -198,6 +198,7 @@ public:
         const auto lock = engine_.lock();
         Statistics statistics = engine_.core.statistics;
         statistics.memory = engine_.core.storage.bytes();
+        statistics.closing = directory().closing_connections();
         return statistics;
     }
 

@@ -69,6 +69,7 @@ public:
     using Publish = BasicPublish<T>;
     using Broadcast = BasicBroadcast<T>;
     using Event = BasicEvent<Connection, user_id, room_id>;
+    using room_type = Room<Connection, Traits>;
 
     explicit RoomRegistry(Options options = {}, Policies<Traits> policies = {})
         : Base(std::move(options), std::move(policies)) {}
@@ -229,6 +230,13 @@ public:
     }
 
     // Removal: out of every index first, then the farewell, last the close.
+    //
+    // A removed connection answers `closing` to everything until it is
+    // forgotten: with `disconnect`, which the transport owes also after
+    // `close`, or when `terminate` has run `close_timeout` after that. Then the
+    // handle may join anew. With `null_mutex` nothing refers to a handle once
+    // `disconnect` has returned outside of any callback; with threads, free by
+    // the handle's own destruction (a shared_ptr).
 
     /// Removes all connections of a user.
     Removal kick_user(user_view user, const CloseReason& reason) {
@@ -292,7 +300,8 @@ public:
     }
 
     /// Refuses all newcomers from now on, and lets `poll` remove everybody,
-    /// `batch` connections (at least 1) at a time, and `every` so often.
+    /// `batch` connections (at least 1) at a time, and `every` so often. All
+    /// have gone when `count().connections` and `statistics().closing` are 0.
     void shutdown(const CloseReason& reason, std::size_t batch = 256, std::chrono::milliseconds every = {}) {
         const detail::KeptReason kept(reason);
         Call call(engine_);
@@ -402,6 +411,7 @@ private:
     PublishResult publish_in(const Connection& c, Find&& find, Frame payload, Publish how) {
         auto message = make_message(std::move(payload), how);
         message->own = std::move(how.own);
+        message->echo = how.echo;
         message->context = std::move(how.context);
         Call call(engine_);
         auto* record = directory().find_connection(c);

@@ -32,7 +32,7 @@ struct BasicJoin {
     typename T::member_info info{};
     /// Replaces what an earlier device brought.
     bool update_info = false;
-    /// Handed to the encoder of the reply.
+    /// Handed to `joined` and `not_joined` of the `events` policy.
     typename T::context context{};
 };
 
@@ -42,7 +42,10 @@ struct BasicPublish {
     /// What the publishing connection gets instead of the payload, under the
     /// same number; empty: the payload.
     Frame own{};
-    /// Handed to the encoder's `published`.
+    /// False: whoever publishes does not get it (nor `own`); `published` still
+    /// tells which number it has.
+    bool echo = true;
+    /// Handed to `published` and `not_published` of the `events` policy.
     typename T::context context{};
     /// Only members that have all of these tag bits ...
     std::uint64_t require = 0;

@@ -54,6 +54,17 @@ enum class JoinStatus : std::uint8_t {
     refused,       ///< nothing changed; `refusal` says why
 };
 
+[[nodiscard]] constexpr std::string_view to_string(JoinStatus status) noexcept {
+    switch (status) {
+        case JoinStatus::joined: return "joined";
+        case JoinStatus::device_added: return "device_added";
+        case JoinStatus::migrated: return "migrated";
+        case JoinStatus::already_here: return "already_here";
+        case JoinStatus::refused: return "refused";
+    }
+    return "unknown";
+}
+
 struct JoinResult {
     JoinStatus status = JoinStatus::refused;
     Refusal refusal = Refusal::none;
@@ -81,13 +92,33 @@ enum class Delivery : std::uint8_t {
     no_message,   ///< delete_message: the room has not got so far
 };
 
+/// Whether a message was taken.
+[[nodiscard]] constexpr bool taken(Delivery delivery) noexcept {
+    return delivery == Delivery::sent || delivery == Delivery::queued;
+}
+
+[[nodiscard]] constexpr std::string_view to_string(Delivery delivery) noexcept {
+    switch (delivery) {
+        case Delivery::sent: return "sent";
+        case Delivery::queued: return "queued";
+        case Delivery::overloaded: return "overloaded";
+        case Delivery::rate_limited: return "rate_limited";
+        case Delivery::left_out: return "left_out";
+        case Delivery::no_room: return "no_room";
+        case Delivery::not_in_room: return "not_in_room";
+        case Delivery::closing: return "closing";
+        case Delivery::no_message: return "no_message";
+    }
+    return "unknown";
+}
+
 /// What became of a member's message.
 struct PublishResult {
     Delivery delivery = Delivery::no_room;
     /// rate_limited, left_out: when it is worth another try.
     std::chrono::nanoseconds retry_after{0};
     [[nodiscard]] constexpr explicit operator bool() const noexcept {
-        return delivery == Delivery::sent || delivery == Delivery::queued;
+        return taken(delivery);
     }
     friend constexpr bool operator==(const PublishResult& result, Delivery wanted) noexcept {
         return result.delivery == wanted;
@@ -126,6 +157,7 @@ struct Statistics {
     std::uint64_t broken_connections = 0; ///< connections ended by a closed or throwing send
     std::uint64_t forced_closes = 0;      ///< grace periods that ran out
     std::uint64_t terminated = 0;         ///< connections cut off: close timeouts that ran out, and the broken
+    std::size_t closing = 0;              ///< removed connections that wait for their close, or for `disconnect`, at this moment
     std::size_t memory = 0;               ///< bytes in outboxes and histories at this moment, as Options::memory counts them
 };
 

@@ -9,7 +9,7 @@
 namespace roomcast {
 
 /// One room by name, for hot paths: it remembers where the room is, so that
-/// the messages of a game loop pay no look-up. It always means the room of that name, also
+/// `publish` and `broadcast` pay no look-up of it. It always means the room of that name, also
 /// after that has gone and come again. The registry must outlive it.
 ///
 /// Thread safety: as the registry's, also when threads share one Room; but

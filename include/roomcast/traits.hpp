@@ -2,9 +2,11 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <mutex>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include "roomcast/connection.hpp"
 #include "roomcast/history.hpp"
@@ -23,7 +25,7 @@ struct None {
 /// All policies of a registry. Derive from it and name what differs.
 struct DefaultTraits {
     /// std::string (looked up by std::string_view, without allocating), or an
-    /// integer or enum.
+    /// integer or enum. Enums keep the two apart where a call takes both.
     using user_id = std::string;
     using room_id = std::string;
 
@@ -52,7 +54,21 @@ struct DefaultTraits {
     using history = MemoryHistory;
 };
 
+/// The policies that have a state of their own, to be handed to a registry,
+/// which keeps them:
+///
+///     RoomRegistry<C, MyTraits> rooms({.grace = 1s}, {.observer = {&log}});
+template <class Traits>
+struct Policies {
+    typename Traits::observer observer{};
+    typename Traits::events events{};
+    typename Traits::clock clock{};
+};
+
 namespace detail {
+
+template <class Id>
+concept id = std::same_as<Id, std::string> || std::is_integral_v<Id> || std::is_enum_v<Id>;
 
 /// Every type of one registry, under one name.
 template <class Connection, class Traits>
@@ -60,6 +76,7 @@ struct Types {
     using connection_type = Connection;
     using user_id = typename Traits::user_id;
     using room_id = typename Traits::room_id;
+    static_assert(id<user_id> && id<room_id>, "ids are std::string, integers or enums");
     using user_view = typename id_view<user_id>::type;
     using room_view = typename id_view<room_id>::type;
     using member_info = typename Traits::member_info;

@@ -106,8 +106,9 @@ public:
         Membership<T>& m = *membership;
         m.tags.store(join.tags, std::memory_order_relaxed);
         directory_.enter(std::move(membership), *connection_, *member_);
+        const bool left_from = leaving_ || (leaving_alone_ && leaving_alone_->member->device_count == 1);
         directory_.membership_event(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
-                                    followers.size() + 1);
+                                    left_from, followers.size() + 1);
         leave_old_places(m);
         queue(m, *item.release(), join.since, join.history, from);
         for (auto& follower : followers) follow(follower, from);

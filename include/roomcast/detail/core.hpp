@@ -16,15 +16,6 @@
 
 namespace roomcast {
 
-/// The policies that have a state of their own; each is copied or moved into
-/// the registry.
-template <class Traits>
-struct Policies {
-    typename Traits::observer observer{};
-    typename Traits::events events{};
-    typename Traits::clock clock{};
-};
-
 namespace detail {
 
 /// What the parts of a registry share.

@@ -69,6 +69,7 @@ public:
 
     [[nodiscard]] std::size_t room_count() const noexcept { return rooms_.size(); }
     [[nodiscard]] Counts counts() const noexcept { return {users_.size(), open_connections_}; }
+    [[nodiscard]] std::size_t closing_connections() const noexcept { return connections_.size() - open_connections_; }
     [[nodiscard]] const List<Room, RoomTag>& all_rooms() const noexcept { return all_rooms_; }
     [[nodiscard]] Connection* any_connection(std::size_t* from) const noexcept { return connections_.any(from); }
 
@@ -342,7 +343,7 @@ public:
     // Events for the observer, in the order of what happened.
 
     void membership_event(EventSlot<T>& slot, Membership<T>& m, EventKind kind, Cause cause, bool user_changed,
-                          Room* from = nullptr, std::size_t moved = 0) noexcept {
+                          Room* from = nullptr, bool left_from = false, std::size_t moved = 0) noexcept {
         if constexpr (is_observed<T>) {
             ++m.references;
             if (from) ++from->references;
@@ -350,6 +351,7 @@ public:
             slot.cause = cause.cause;
             slot.code = cause.code;
             slot.user_changed = user_changed;
+            slot.left_from = left_from;
             slot.moved = moved;
             slot.membership = &m;
             slot.room = nullptr;

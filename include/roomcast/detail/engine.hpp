@@ -174,6 +174,7 @@ private:
                 EventRecord<T>* event = events.pop_front();
                 {
                     Unlocked unlocked(lock);
+                    static_assert(noexcept(core.observer.on_event(view(*event))), "on_event must be noexcept");
                     core.observer.on_event(view(*event));
                 }
                 core.directory.release(*event, work);
@@ -204,6 +205,7 @@ private:
         event.code = e.code;
         event.moved = e.moved;
         event.user_changed = e.user_changed;
+        event.left_from = e.left_from;
         return event;
     }
 

@@ -59,7 +59,7 @@ private:
                 chosen_ = ~std::uint64_t{0};
             for_each([&](const MessageItem<T>& message) {
                 if (message.except) chosen_ |= bit(T::direct::of(message.except->handle));
-                if (has_own(message)) chosen_ |= bit(T::direct::of(message.publisher->connection->handle));
+                if (is_apart(message)) chosen_ |= bit(T::direct::of(message.publisher->connection->handle));
             });
         }
 
@@ -75,14 +75,15 @@ private:
             const ConnectionRecord<T>* c = m.connection;
             if (c == message.except || (tags & message.require) != message.require || (tags & message.exclude) != 0)
                 return nullptr;
-            return &m == message.publisher && has_own(message) ? &message.own_frame : &message.frames[c->encoding];
+            if (&m != message.publisher || !is_apart(message)) return &message.frames[c->encoding];
+            return message.echo ? &message.own_frame : nullptr;
         }
         /// The parcel in one piece, where `m` can have it so; otherwise null.
         [[nodiscard]] const Frame* whole(const Membership<T>& m) const noexcept {
             if (parcel_->count == 1) return choose(*first_, m);
             const Frame* whole = &parcel_->whole[m.connection->encoding];
             for_each([&](const MessageItem<T>& message) {
-                if (&m == message.publisher && has_own(message)) whole = nullptr;
+                if (&m == message.publisher && is_apart(message)) whole = nullptr;
             });
             return whole && !whole->empty() ? whole : nullptr;
         }
@@ -94,8 +95,9 @@ private:
         }
 
     private:
-        static bool has_own(const MessageItem<T>& message) noexcept {
-            return message.publisher && !message.own_frame.empty();
+        /// Whether its publisher gets it in another form, or not at all.
+        static bool is_apart(const MessageItem<T>& message) noexcept {
+            return message.publisher && (!message.echo || !message.own_frame.empty());
         }
         static std::uint64_t bit(const Target* target) noexcept {
             const std::uint64_t address = reinterpret_cast<std::uintptr_t>(target);

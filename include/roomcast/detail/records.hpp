@@ -97,6 +97,7 @@ struct EventRecord : Link<EventTag> {
     LeaveCause cause{};
     CloseCode code = CloseCode::normal;
     bool user_changed = false;
+    bool left_from = false;
     std::size_t moved = 0;
     Membership<T>* membership = nullptr;  // kept alive until told
     RoomRecord<T>* room = nullptr;        // the same
@@ -244,6 +245,7 @@ struct MessageItem : Item<T> {
     std::uint64_t key = 0;
     std::uint64_t seq = 0;                       // 0: not numbered, or not yet
     bool numbered = true;
+    bool echo = true;                            // who publishes gets it too
     std::array<Frame, max_encodings> frames{};   // once it is encoded
     Frame own_frame{};
     [[no_unique_address]] EventSlot<T> dropped{};

@@ -138,8 +138,9 @@ public:
             if (item.kind == Heard::Kind::send) texts.push_back(std::move(item.text));
         return texts;
     }
-    [[nodiscard]] std::size_t closes() const { return count(Heard::Kind::close); }
-    [[nodiscard]] std::size_t terminates() const { return count(Heard::Kind::terminate); }
+    /// Of all times, taken or not.
+    [[nodiscard]] std::size_t closes() const { return count(closes_); }
+    [[nodiscard]] std::size_t terminates() const { return count(terminates_); }
     /// Calls of `send`, whatever they answered.
     [[nodiscard]] std::size_t attempts() const {
         const std::lock_guard lock(mutex_);
@@ -164,13 +165,12 @@ private:
     }
     void record(Heard item) {
         const std::lock_guard lock(mutex_);
+        ++(item.kind == Heard::Kind::close ? closes_ : terminates_);
         heard_.push_back(std::move(item));
     }
-    std::size_t count(Heard::Kind kind) const {
+    std::size_t count(const std::size_t& of) const {
         const std::lock_guard lock(mutex_);
-        std::size_t n = 0;
-        for (const Heard& item : heard_) n += item.kind == kind;
-        return n;
+        return of;
     }
 
     const std::string name_;
@@ -178,6 +178,7 @@ private:
     mutable std::mutex mutex_;  // guards all below
     std::vector<Heard> heard_;
     std::size_t attempts_ = 0;
+    std::size_t closes_ = 0, terminates_ = 0;
     std::size_t turns_at_ = never;  // from this attempt on the answer is next_
     Outcome next_ = Outcome::accepted;
 };

@@ -276,3 +276,12 @@ TEST_CASE("who joins in the middle of a message hears it in history or not at al
     CHECK(w.log->replies.back().position.seq == 2);
     CHECK(bob->frames() == Texts{"+r", "3:3"});
 }
+
+TEST_CASE("who publishes may want no echo, and hears the number all the same") {
+    World w;
+    const auto ann = w.member("ann", "r"), tab = w.member("ann/2", "r"), bob = w.member("bob", "r");
+    CHECK(w.rooms.publish(ann, "r", "cursor", {.echo = false, .context = Ticket("t")}) == Delivery::sent);
+    CHECK(ann->frames() == Texts{"ok r 1 t"});
+    CHECK(tab->frames() == Texts{"cursor"});
+    CHECK(bob->frames() == Texts{"cursor"});
+}

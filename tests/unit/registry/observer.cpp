@@ -107,3 +107,13 @@ TEST_CASE("two lives of one room name have two epochs, and the observer learns w
     CHECK(seen[2] == seen[3]);
     CHECK(seen[0] != seen[2]);
 }
+
+TEST_CASE("a migration says whether it took the user's last connection out of the old room") {
+    World w{{.membership = Membership::one_room_per_connection}};
+    const auto one = w.member("ann/1", "a"), two = w.member("ann/2", "a"), bob = w.member("bob", "a");
+    REQUIRE(w.join(one, "b"));
+    CHECK_FALSE(w.log->left_from);
+    REQUIRE(w.join(two, "b"));
+    CHECK(w.log->events.back() == "migrated b from a moved 1 ann/ann/2");
+    CHECK(w.log->left_from);
+}

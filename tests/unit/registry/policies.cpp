@@ -103,7 +103,7 @@ TEST_CASE("ids may be integers and enums, and one thread needs no mutex") {
     Plain ann;
     RoomRegistry<Plain*, NumberTraits> rooms;
     REQUIRE(rooms.join(&ann, {.user = 7, .room = Shard{3}}));
-    CHECK(rooms.is_member(7, Shard{3}));
+    CHECK(rooms.has_member(Shard{3}, 7));
     CHECK(rooms.room_of(7) == Shard{3});
     CHECK(rooms.user_of(&ann) == 7U);
     rooms.broadcast(Shard{3}, "x");

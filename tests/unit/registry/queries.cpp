@@ -16,7 +16,7 @@ TEST_CASE("questions about the unknown have empty answers") {
     CHECK(w.rooms.rooms_of(stranger).empty());
     CHECK(w.rooms.user_of(stranger) == std::nullopt);
     CHECK_FALSE(w.rooms.is_member(stranger, "r"));
-    CHECK_FALSE(w.rooms.is_member("ann", "r"));
+    CHECK_FALSE(w.rooms.has_member("r", "ann"));
     CHECK(w.rooms.count("r") == std::nullopt);
     CHECK(w.rooms.position("r") == std::nullopt);
     CHECK(w.rooms.members("r").members.empty());

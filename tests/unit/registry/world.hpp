@@ -122,6 +122,7 @@ struct Log {
     Texts events;
     std::vector<Reply> replies;
     Texts published;
+    bool left_from = false;  // of the last event
     bool silent_farewells = false;
     std::function<void(const std::string& line)> on_event{};
 };
@@ -247,6 +248,7 @@ struct LineObserver {
         }
         if (e.user_changed) line += '*';
         log->events.push_back(line);
+        log->left_from = e.left_from;
         if (log->on_event) log->on_event(line);
     }
 };

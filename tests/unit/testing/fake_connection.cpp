@@ -19,6 +19,15 @@ using Texts = std::vector<std::string>;
 
 static_assert(roomcast::connection<FakeConnection>);
 
+TEST_CASE("closes and cuts are counted whether what was heard has been taken or not") {
+    const auto c = roomcast::testing::make_fake();
+    c->close(roomcast::CloseCode::normal, "");
+    c->terminate();
+    (void)c->take_frames();
+    CHECK(c->closes() == 1);
+    CHECK(c->terminates() == 1);
+}
+
 TEST_CASE("a fake connection writes down sends, closes and terminates in order") {
     const FakeConnection c = make_fake("a");
     CHECK(Access::send(c, "one") == SendStatus::accepted);
