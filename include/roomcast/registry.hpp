@@ -14,6 +14,7 @@
 #include "roomcast/connection.hpp"
 #include "roomcast/detail/admission.hpp"
 #include "roomcast/detail/engine.hpp"
+#include "roomcast/detail/post.hpp"
 #include "roomcast/message.hpp"
 #include "roomcast/options.hpp"
 #include "roomcast/questions.hpp"
@@ -171,12 +172,12 @@ public:
     /// `normal` and `bulk` messages count against Options::user_rate and
     /// connection_rate and RoomOptions::rate; what is worth more does not.
     PublishResult publish(const Connection& c, room_view room, Frame payload, Publish how = {}) {
-        return publish_in(c, [&] { return directory().find_room(room); }, std::move(payload), std::move(how));
+        return post_.publish(c, [&] { return directory().find_room(room); }, std::move(payload), std::move(how));
     }
 
     /// From the host to a room.
     Delivery broadcast(room_view room, Frame payload, Broadcast how = {}) {
-        return broadcast_in([&] { return directory().find_room(room); }, std::move(payload), how);
+        return post_.broadcast([&] { return directory().find_room(room); }, std::move(payload), how);
     }
 
     /// Forgets a numbered message: history keeps its number alone, and all
@@ -184,12 +185,12 @@ public:
     /// if that connection is in the room itself. `no_message`: the room has not
     /// numbered so far.
     Delivery delete_message(room_view room, std::uint64_t seq, const Connection* by = nullptr) {
-        return change_log(room, detail::Change::deletion, seq, by);
+        return post_.change_log(detail::Change::deletion, room, seq, by);
     }
 
     /// The room's numbers begin anew, in a new epoch, with an empty history; all
     /// members hear `reset`, in the room's order.
-    Delivery reset(room_view room) { return change_log(room, detail::Change::reset, 0, nullptr); }
+    Delivery reset(room_view room) { return post_.change_log(detail::Change::reset, room, 0, nullptr); }
 
     /// From the host to all rooms; answers how many took it. Rooms of which
     /// the queue is full are left out, and counted in `statistics`. O(rooms),
@@ -197,9 +198,8 @@ public:
     std::size_t broadcast_all(Frame payload, Broadcast how = {}) {
         std::size_t reached = 0;
         this->for_each_room([&](Record& record, detail::Work<T>& work) {
-            auto message = make_message(payload, how);
-            const auto delivery = push(record, message, how.except, work);
-            if (delivery != Delivery::overloaded) ++reached;
+            auto message = post_.make(payload, how);
+            if (post_.put(record, message, how.except, work)) ++reached;
         });
         return reached;
     }
@@ -395,84 +395,7 @@ private:
         directory().end(m, {LeaveCause::left}, call.work());
     }
 
-    template <class How>
-    std::unique_ptr<detail::MessageItem<T>> make_message(Frame payload, const How& how) {
-        auto message = std::make_unique<detail::MessageItem<T>>(std::move(payload));
-        message->require = how.require;
-        message->exclude = how.exclude;
-        message->numbered = how.numbered;
-        message->message_class = how.message_class;
-        message->key = how.key;
-        ROOMCAST_ASSERT(!(how.numbered && how.message_class == MessageClass::control));
-        return message;
-    }
-
-    template <class Find>
-    PublishResult publish_in(const Connection& c, Find&& find, Frame payload, Publish how) {
-        auto message = make_message(std::move(payload), how);
-        message->own = std::move(how.own);
-        message->echo = how.echo;
-        message->context = std::move(how.context);
-        Call call(engine_);
-        auto* record = directory().find_connection(c);
-        if (record && record->step != detail::Step::open) return {Delivery::closing};
-        Record* room = find();
-        if (!room) return {Delivery::no_room};
-        auto* const membership = record ? directory().membership(*record, *room) : nullptr;
-        if (!membership) return {Delivery::not_in_room};
-        if (is_full(*room)) return {Delivery::overloaded};
-        if (const auto limited = engine_.core.limit(*record, *room, how.message_class)) return *limited;
-        message->publisher = membership;
-        return {push(*room, message, nullptr, call.work(), call.outermost())};
-    }
-
-    Delivery change_log(room_view id, detail::Change change, std::uint64_t seq, const Connection* by) {
-        auto message = std::make_unique<detail::MessageItem<T>>(Frame());
-        message->change = change;
-        message->message_class = MessageClass::control;
-        message->numbered = false;
-        message->seq = seq;
-        Call call(engine_);
-        Record* room = directory().find_room(id);
-        if (!room) return Delivery::no_room;
-        if (by) {
-            auto* acting = open_connection(*by, call);
-            if (!acting || !directory().membership(*acting, *room)) return Delivery::not_in_room;
-        }
-        if (change == detail::Change::deletion && (seq == 0 || seq > room->seq.load(std::memory_order_relaxed)))
-            return Delivery::no_message;
-        return push(*room, message, nullptr, call.work(), call.outermost());
-    }
-
-    template <class Find>
-    Delivery broadcast_in(Find&& find, Frame payload, const Broadcast& how) {
-        auto message = make_message(std::move(payload), how);
-        Call call(engine_);
-        Record* room = find();
-        if (!room) return Delivery::no_room;
-        return push(*room, message, how.except, call.work(), call.outermost());
-    }
-
-    bool is_full(const Record& room) noexcept {
-        const bool full = room.queued_messages >= engine_.core.options.max_queued;
-        if (full) ++engine_.core.statistics.overloaded;
-        return full;
-    }
-
-    /// `message` is taken unless the queue is full.
-    Delivery push(Record& room, std::unique_ptr<detail::MessageItem<T>>& message, const Connection* except,
-                  detail::Work<T>& work, bool outermost = false) noexcept {
-        if (is_full(room)) return Delivery::overloaded;
-        if (message->publisher) ++message->publisher->references, ++message->publisher->messages_queued;
-        if (except && (message->except = directory().find_connection(*except))) ++message->except->references;
-        ++engine_.core.statistics.messages;
-        ++room.queued_messages;
-        room.active = true;
-        room.queue.push_back(*message.release());
-        const bool ours = outermost && !room.scheduled;
-        work.schedule(room);
-        return ours ? Delivery::sent : Delivery::queued;
-    }
+    detail::Post<T> post_{engine_};
 };
 
 }  // namespace roomcast

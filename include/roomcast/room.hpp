@@ -41,10 +41,10 @@ public:
 
     /// As the registry's functions of these names.
     PublishResult publish(const Connection& c, Frame payload, typename Registry::Publish how = {}) {
-        return registry_->publish_in(c, [&] { return find(); }, std::move(payload), std::move(how));
+        return registry_->post_.publish(c, [&] { return find(); }, std::move(payload), std::move(how));
     }
     Delivery broadcast(Frame payload, typename Registry::Broadcast how = {}) {
-        return registry_->broadcast_in([&] { return find(); }, std::move(payload), how);
+        return registry_->post_.broadcast([&] { return find(); }, std::move(payload), how);
     }
     [[nodiscard]] JoinResult join(Connection c, typename Registry::Join join) {
         join.room = id_;

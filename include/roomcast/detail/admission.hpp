@@ -20,7 +20,6 @@ template <class T>
 class Admission {
     using Room = RoomRecord<T>;
     using Connection = ConnectionRecord<T>;
-    using Cause = typename Directory<T>::Cause;
 
 public:
     using Info = std::shared_ptr<const typename T::member_info>;
@@ -107,7 +106,7 @@ public:
         m.tags.store(join.tags, std::memory_order_relaxed);
         directory_.enter(std::move(membership), *connection_, *member_);
         const bool left_from = leaving_ || (leaving_alone_ && leaving_alone_->member->device_count == 1);
-        directory_.membership_event(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
+        directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
                                     left_from, followers.size() + 1);
         leave_old_places(m);
         queue(m, *item.release(), join.since, join.history, from);

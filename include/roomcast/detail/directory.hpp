@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "roomcast/config.hpp"
+#include "roomcast/detail/chronicle.hpp"
 #include "roomcast/detail/flat_index.hpp"
 #include "roomcast/detail/hash.hpp"
 #include "roomcast/detail/news.hpp"
@@ -105,7 +106,7 @@ public:
         all_rooms_.push_back(*room);
         room->indexed = true;
         ++room->references;
-        room_event(room->opened, *room, EventKind::room_opened);
+        events_.add(room->opened, *room, EventKind::room_opened);
         room.release();
     }
     void give_user(Connection& c, User<T>& user) noexcept {
@@ -144,13 +145,6 @@ public:
 
     // Unmaking. Nothing here allocates or fails.
 
-    /// Why somebody goes.
-    struct Cause {
-        LeaveCause cause = LeaveCause::left;
-        CloseCode code = CloseCode::normal;
-        bool told = true;  ///< to the observer; not when a migration tells it
-    };
-
     /// Ends one membership; its farewell is told by whoever reaps it.
     void end(Membership<T>& m, Cause cause, Work<T>& work) noexcept {
         Room& room = *m.room;
@@ -171,7 +165,7 @@ public:
             else work.trash.members.push_back(member);
         }
         if (room.news) room.news->changed = true;
-        if (cause.told) membership_event(m.gone, m, EventKind::left, cause, last && !member.moved_on);
+        if (cause.told) events_.add(m.gone, m, EventKind::left, cause, last && !member.moved_on);
         m.expelled = cause.cause == LeaveCause::removed;
         if (!m.is_leaving()) to_be_reaped(m);
         work.schedule(room);
@@ -264,7 +258,7 @@ public:
     void dismantled(Room& room, Work<T>& work) noexcept {
         storage_.remove_log(room, work);
         if (room.news) room.news->clear(work);
-        room_event(room.ended, room, EventKind::room_closed);
+        events_.add(room.ended, room, EventKind::room_closed);
     }
 
     // References.
@@ -340,39 +334,14 @@ public:
         return options_.membership != roomcast::Membership::many_rooms;
     }
 
-    // Events for the observer, in the order of what happened.
+    // Events for the observer.
 
-    void membership_event(EventSlot<T>& slot, Membership<T>& m, EventKind kind, Cause cause, bool user_changed,
-                          Room* from = nullptr, bool left_from = false, std::size_t moved = 0) noexcept {
-        if constexpr (is_observed<T>) {
-            ++m.references;
-            if (from) ++from->references;
-            slot.kind = kind;
-            slot.cause = cause.cause;
-            slot.code = cause.code;
-            slot.user_changed = user_changed;
-            slot.left_from = left_from;
-            slot.moved = moved;
-            slot.membership = &m;
-            slot.room = nullptr;
-            slot.from = from;
-            events_.push_back(slot);
-        }
-    }
-    void room_event(EventSlot<T>& slot, Room& room, EventKind kind) noexcept {
-        if constexpr (is_observed<T>) {
-            ++room.references;
-            slot.kind = kind;
-            slot.room = &room;
-            events_.push_back(slot);
-        }
-    }
     /// A message that could not be encoded.
     void drop(MessageItem<T>& message, Room& room, Work<T>& work) noexcept {
         if constexpr (is_observed<T>) {
             release_people(message, work);
             message.dropped.message = &message;
-            room_event(message.dropped, room, EventKind::message_dropped);
+            events_.add(message.dropped, room, EventKind::message_dropped);
         } else {
             release(message, work);
         }
@@ -385,8 +354,8 @@ public:
         if (event.membership) release(*event.membership, work);
         if (room) release(*room);
     }
-    [[nodiscard]] List<EventRecord<T>, EventTag>& events() noexcept { return events_; }
-    [[nodiscard]] const List<EventRecord<T>, EventTag>& events() const noexcept { return events_; }
+    [[nodiscard]] Chronicle<T>& events() noexcept { return events_; }
+    [[nodiscard]] const Chronicle<T>& events() const noexcept { return events_; }
 
 private:
     /// Out of every index but that of connections, where it stays to be
@@ -414,7 +383,7 @@ private:
     FlatIndex<Room> rooms_;
     List<Room, RoomTag> all_rooms_;  // oldest first, until freed
     std::size_t open_connections_ = 0;
-    List<EventRecord<T>, EventTag> events_;
+    Chronicle<T> events_;
 };
 
 }  // namespace roomcast::detail

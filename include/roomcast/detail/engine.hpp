@@ -336,8 +336,10 @@ private:
         if (untold_left_) return core.clock.now();
         time_point next = core.timers.next();
         if (const Outbox<T>* outbox = core.storage.longest_waiting()) next = std::min(next, outbox_due(*outbox));
-        if (core.user_rates.size() != 0)
-            next = std::min(next, time_point(std::chrono::duration_cast<typename time_point::duration>(core.user_rates.next_sweep())));
+        if (core.user_rates.size() != 0) {
+            using duration = typename time_point::duration;
+            next = std::min(next, time_point(std::chrono::duration_cast<duration>(core.user_rates.next_sweep())));
+        }
         return shutdown_ && core.directory.counts().connections > 0 ? std::min(next, shutdown_->next) : next;
     }
 

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <utility>
 
 #include "roomcast/detail/budget.hpp"
 #include "roomcast/detail/courier.hpp"
@@ -130,31 +129,36 @@ private:
                 continue;
             }
             const SendStatus answer = Courier<T>::try_send(*target, piece);
-            if (answer != SendStatus::accepted) [[unlikely]] hand_over(audience, *slot->membership, answer, work);
+            if (answer != SendStatus::accepted) [[unlikely]] hand_over(audience, *slot, answer, work);
         }
         return true;
     }
 
     /// One whose membership has to be looked at.
     void reach_one(const Audience& audience, const Slot& slot, Target* target, Work<T>& work) noexcept {
-        Membership<T>& m = *slot.membership;
+        const Membership<T>& m = *slot.membership;
         if (!m.told) return;
         std::optional<SendStatus> answer;
         if (const Frame* const whole = target ? audience.whole(m) : nullptr) {
             answer = Courier<T>::try_send(*target, *whole);
             if (*answer == SendStatus::accepted) return;
         }
-        hand_over(audience, m, answer, work);
+        hand_over(audience, slot, answer, work);
     }
 
     /// Message by message, behind what waits already. `answer`: to a piece
-    /// that held them all.
-    void hand_over(const Audience& audience, Membership<T>& m, std::optional<SendStatus> answer, Work<T>& work) noexcept {
+    /// that holds them all.
+    void hand_over(const Audience& audience, const Slot& slot, std::optional<SendStatus> answer, Work<T>& work) noexcept {
         audience.for_each([&](const MessageItem<T>& message) {
+            Membership<T>& m = *slot.membership;
             const Frame* const frame = Audience::choose(message, m);
             if (!frame) return;
-            const Letter<T> letter{*frame, &m, message.message_class, message.seq, message.key};
-            courier_.deliver_to_member(letter, std::exchange(answer, std::nullopt), work);
+            // Looked at anew each time: who was removed meanwhile gets no more.
+            Target* const target = answer ? nullptr : slot.target.load(std::memory_order_acquire);
+            if (target) answer = Courier<T>::try_send(*target, *frame);
+            if (answer != SendStatus::accepted)
+                courier_.deliver_to_member({*frame, &m, message.message_class, message.seq, message.key}, answer, work);
+            answer.reset();
         });
     }
 

@@ -72,7 +72,8 @@ public:
         ++c.pending;  // its farewell waits
         {
             Unlocked unlocked(lock);
-            answer(c, work, [&] { return core_.events.not_joined(CancelledEvent<T>{c.handle, room.id, join.context}); });
+            const CancelledEvent<T> cancelled{c.handle, room.id, join.context};
+            answer(c, work, [&] { return core_.events.not_joined(cancelled); });
         }
         core_.directory.settled_one(c, work);
     }
@@ -80,11 +81,13 @@ public:
     /// Tells who published which number the message has, or that it is not
     /// taken after all. Without the lock; the farewell of a connection that
     /// `hears` waits.
-    void answer_publisher(const Room& room, const MessageItem<T>& message, bool taken, bool hears, Work<T>& work) noexcept {
+    void answer_publisher(const Room& room, const MessageItem<T>& message, bool taken, bool hears,
+                          Work<T>& work) noexcept {
         Connection& c = *message.publisher->connection;
         const auto text = [&] {
-            return taken ? core_.events.published(PublishedEvent<T>{c.handle, room.id, message.context, {room.epoch, message.seq}})
-                         : core_.events.not_published(CancelledEvent<T>{c.handle, room.id, message.context});
+            const PublishedEvent<T> published{c.handle, room.id, message.context, {room.epoch, message.seq}};
+            const CancelledEvent<T> cancelled{c.handle, room.id, message.context};
+            return taken ? core_.events.published(published) : core_.events.not_published(cancelled);
         };
         if (hears) return answer(c, work, text);
         try {

@@ -55,7 +55,9 @@ public:
     }
 
     News(const Options& options, const SeededHash& hash)
-        : sampler(options.rate, hash), spacing_(options.presence), most_names_(spacing_.count() > 0 ? options.presence_names : 0) {}
+        : sampler(options.rate, hash),
+          spacing_(options.presence),
+          most_names_(spacing_.count() > 0 ? options.presence_names : 0) {}
 
     FairSampler<typename T::user_id> sampler;
     bool changed = false;  ///< the counts, since presence was told

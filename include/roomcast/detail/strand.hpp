@@ -38,20 +38,22 @@ class Strand {
     using Slot = typename Room::Places::Slot;
 
 public:
-    Strand(Core<T>& core, Courier<T>& courier) noexcept : core_(core), courier_(courier), herald_(core, courier), fan_out_(courier) {}
+    Strand(Core<T>& core, Courier<T>& courier) noexcept
+        : core_(core), courier_(courier), herald_(core, courier), fan_out_(courier) {}
 
     /// Works until nothing is left or the turn is over; then the room is
     /// parked. Lock held at the beginning and at the end.
     void run_turn(Room& room, Lock& lock, Work<T>& work) noexcept {
         Budget<T> budget(core_);
-        if (room.news && room.news->waiting() && !room.closed.load(std::memory_order_relaxed)) tell_news(room, lock, work);
+        const auto closed = [&] { return room.closed.load(std::memory_order_relaxed); };
+        if (room.news && room.news->waiting() && !closed()) tell_news(room, lock, work);
         for (;;) {
             reap(room, budget, lock, work);
-            if (!work.connections.empty() && !room.closed.load(std::memory_order_relaxed)) {
+            if (!work.connections.empty() && !closed()) {
                 // Those who were let go of hear it before the room goes on.
                 return work.rooms.push_back(room);
             }
-            if (room.closed.load(std::memory_order_relaxed)) {
+            if (closed()) {
                 if (!take_apart(room, lock, work)) return finish(room, work);
                 budget.spend(chunk);
                 Unlocked others_may_come_in(lock);
@@ -191,6 +193,7 @@ private:
         } else {
             auto& join = static_cast<JoinItem<T>&>(*item);
             herald_.tell_join(room, join, lock, work);
+            if (room.log) core_.storage.account(room, false);  // what was too old is gone
             core_.directory.answered(join);
             core_.directory.release(join, work);
             budget.spend(1);
@@ -234,7 +237,8 @@ private:
     /// `take()` says whether the message is taken, its publisher hears of it
     /// (a farewell waits for that), then comes `send()`; all without the lock.
     template <class Take, class Send>
-    bool take_and_send(Room& room, MessageItem<T>& message, Lock& lock, Work<T>& work, Take&& take, Send&& send) noexcept {
+    bool take_and_send(Room& room, MessageItem<T>& message, Lock& lock, Work<T>& work, Take&& take,
+                       Send&& send) noexcept {
         Membership<T>* const publisher = message.publisher;
         Connection* const asking =
             publisher && publisher->connection->step == Step::open ? publisher->connection : nullptr;
@@ -266,7 +270,8 @@ private:
 
     /// Encodes once for each encoding in use, numbers, keeps. A message that
     /// cannot be encoded uses no number.
-    bool prepare(Room& room, MessageItem<T>& message, const std::array<std::uint32_t, max_encodings>& encodings) noexcept {
+    bool prepare(Room& room, MessageItem<T>& message,
+                 const std::array<std::uint32_t, max_encodings>& encodings) noexcept {
         const Position position{room.epoch, message.numbered ? room.seq.load(std::memory_order_relaxed) + 1 : 0};
         try {
             if (message.change != Change::none) change_log(room, message);

@@ -237,3 +237,19 @@ TEST_CASE("a transport that joins no frames gets a batch one by one") {
     CHECK(ann.heard == Texts{"m1", "m2", "m3"});
     CHECK(bob.heard == ann.heard);
 }
+
+TEST_CASE("who is removed in the middle of a batch that goes one by one gets no more of it", "[invariant-4]") {
+    World w{batching()};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    say(w, 1, 1);
+    // Its own copy in the batch makes it go one by one for ann.
+    REQUIRE(w.rooms.publish(ann, "r", "a2", {.own = "a2 (yours)"}));
+    say(w, 3, 4);
+    forget(ann, bob);
+    ann->on_send = [&](std::string_view text) {
+        if (text == "m3") w.rooms.kick_user("ann", {});
+    };
+    w.after(10ms);
+    CHECK(ann->frames() == Texts{"a2 (yours)", "m3", "! 4001 r"});
+    CHECK(bob->frames() == Texts{"a2\nm3\nm4"});
+}

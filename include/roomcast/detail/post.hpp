@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "roomcast/config.hpp"
+#include "roomcast/detail/engine.hpp"
+#include "roomcast/requests.hpp"
+#include "roomcast/results.hpp"
+
+namespace roomcast::detail {
+
+/// Takes messages: whether they may go into a room's queue, and into it. What
+/// `find` finds the room with runs under the lock.
+template <class T>
+class Post {
+    using Room = RoomRecord<T>;
+    using Call = typename Engine<T>::Call;
+    using Message = std::unique_ptr<MessageItem<T>>;
+
+public:
+    explicit Post(Engine<T>& engine) noexcept : engine_(engine) {}
+
+    template <class Find>
+    PublishResult publish(const typename T::connection_type& c, Find&& find, Frame payload, BasicPublish<T>&& how) {
+        Message message = make(std::move(payload), how);
+        message->own = std::move(how.own);
+        message->echo = how.echo;
+        message->context = std::move(how.context);
+        Call call(engine_);
+        auto* const record = directory().find_connection(c);
+        if (record && record->step != Step::open) return {Delivery::closing};
+        Room* const room = find();
+        if (!room) return {Delivery::no_room};
+        auto* const membership = record ? directory().membership(*record, *room) : nullptr;
+        if (!membership) return {Delivery::not_in_room};
+        if (is_full(*room)) return {Delivery::overloaded};
+        if (const auto limited = engine_.core.limit(*record, *room, how.message_class)) return *limited;
+        message->publisher = membership;
+        return {put(*room, message, nullptr, call)};
+    }
+
+    template <class Find>
+    Delivery broadcast(Find&& find, Frame payload, const BasicBroadcast<T>& how) {
+        Message message = make(std::move(payload), how);
+        Call call(engine_);
+        Room* const room = find();
+        return room ? put(*room, message, how.except, call) : Delivery::no_room;
+    }
+
+    Delivery change_log(Change change, typename T::room_view id, std::uint64_t seq,
+                        const typename T::connection_type* by) {
+        Message message = std::make_unique<MessageItem<T>>(Frame());
+        message->change = change;
+        message->message_class = MessageClass::control;
+        message->numbered = false;
+        message->seq = seq;
+        Call call(engine_);
+        Room* const room = directory().find_room(id);
+        if (!room) return Delivery::no_room;
+        if (by) {
+            auto* const acting = directory().find_connection(*by);
+            if (!acting || !directory().membership(*acting, *room)) return Delivery::not_in_room;
+        }
+        if (change == Change::deletion && (seq == 0 || seq > room->seq.load(std::memory_order_relaxed)))
+            return Delivery::no_message;
+        return put(*room, message, nullptr, call);
+    }
+
+    template <class How>
+    [[nodiscard]] Message make(Frame payload, const How& how) const {
+        ROOMCAST_ASSERT(!(how.numbered && how.message_class == MessageClass::control));
+        auto message = std::make_unique<MessageItem<T>>(std::move(payload));
+        message->require = how.require;
+        message->exclude = how.exclude;
+        message->numbered = how.numbered;
+        message->message_class = how.message_class;
+        message->key = how.key;
+        return message;
+    }
+
+    /// Lock held. False: the queue is full, and the message still the caller's.
+    bool put(Room& room, Message& message, const typename T::connection_type* except, Work<T>& work) noexcept {
+        if (is_full(room)) return false;
+        if (message->publisher) ++message->publisher->references, ++message->publisher->messages_queued;
+        if (except && (message->except = directory().find_connection(*except))) ++message->except->references;
+        ++engine_.core.statistics.messages;
+        ++room.queued_messages;
+        room.active = true;
+        room.queue.push_back(*message.release());
+        work.schedule(room);
+        return true;
+    }
+
+private:
+    [[nodiscard]] Directory<T>& directory() noexcept { return engine_.core.directory; }
+
+    bool is_full(const Room& room) noexcept {
+        const bool full = room.queued_messages >= engine_.core.options.max_queued;
+        if (full) ++engine_.core.statistics.overloaded;
+        return full;
+    }
+    Delivery put(Room& room, Message& message, const typename T::connection_type* except, Call& call) noexcept {
+        const bool ours = call.outermost() && !room.scheduled;
+        if (!put(room, message, except, call.work())) return Delivery::overloaded;
+        return ours ? Delivery::sent : Delivery::queued;
+    }
+
+    Engine<T>& engine_;
+};
+
+}  // namespace roomcast::detail
