@@ -148,3 +148,18 @@ TEST_CASE("a room may end while somebody is to be named") {
     w.after(5s);
     CHECK(w.rooms.room_count() == 0);
 }
+
+TEST_CASE("what is known of those who are named is never freed under the lock", "[invariant-7]") {
+    World w{told(10)};
+    const auto ann = make_fake("ann"), bob = make_fake("bob");
+    REQUIRE(w.rooms.join(ann, {.user = "ann", .room = "r", .info = Info("as it was")}));
+    REQUIRE(w.rooms.join(bob, {.user = "bob", .room = "r", .info = Info("gone")}));
+    w.log->on_presence = [&] {
+        w.rooms.set_info("r", "ann", Info("as it is"));
+        w.rooms.disconnect(bob);
+    };
+    w.after(1s);
+    CHECK(presence(ann) == Texts{"=r 2/2 +ann +bob"});
+    w.after(1s);
+    CHECK(presence(ann) == Texts{"=r 1/1 -bob"});
+}

@@ -125,6 +125,7 @@ struct Log {
     bool left_from = false;  // of the last event
     bool silent_farewells = false;
     std::function<void(const std::string& line)> on_event{};
+    std::function<void()> on_presence{};
 };
 
 /// `+room` joined, `>from>to` moved, `-room` left, `x room code` removed,
@@ -210,6 +211,7 @@ struct ShortEvents {
         std::string text = "=" + e.room + ' ' + std::to_string(e.counts.users) + '/' + std::to_string(e.counts.connections);
         for (const auto& name : e.came) text += " +" + *name.user;
         for (const auto& name : e.went) text += " -" + *name.user;
+        if (log->on_presence) log->on_presence();
         return text;
     }
     template <class T>
