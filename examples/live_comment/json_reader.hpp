@@ -97,20 +97,24 @@ private:
         return unit;
     }
 
+    /// Takes all that a number is made of, as the parser does: what is none as
+    /// a whole stays as it is, for the parser to refuse.
     void number() {
+        const std::size_t from = at_;
+        at_ = std::min(text_.find_first_not_of("+-.0123456789Ee", from), text_.size());
+        auto rest = std::string_view(text_).substr(from, at_ - from);
         const auto digits = [&] {
-            const std::size_t from = at_;
-            while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') ++at_;
-            return at_ - from;
+            const std::size_t count = std::min(rest.find_first_not_of("0123456789"), rest.size());
+            rest.remove_prefix(count);
+            return count;
         };
         const auto skip = [&](std::string_view any) {
-            if (at_ == text_.size() || any.find(text_[at_]) == std::string_view::npos) return false;
-            ++at_;
+            if (rest.empty() || any.find(rest[0]) == std::string_view::npos) return false;
+            rest.remove_prefix(1);
             return true;
         };
-        const std::size_t from = at_;
         skip("-");
-        const bool zero = at_ < text_.size() && text_[at_] == '0';
+        const bool zero = rest.starts_with('0');
         const std::size_t whole = digits();
         bool valid = whole != 0 && !(zero && whole > 1), integer = true;
         if (skip(".")) {
@@ -122,7 +126,7 @@ private:
             skip("+-");
             valid = digits() != 0 && valid;
         }
-        if (!valid || (integer && whole <= 18)) return;
+        if (!valid || !rest.empty() || (integer && whole <= 18)) return;
         text_.replace(from, at_ - from, at_ - from, ' ');
         text_.replace(from, 3, "0.5");
     }
@@ -209,8 +213,9 @@ private:
 /// Numbers with a fraction or an exponent, and whole ones of more than 18
 /// digits, are valid but lose their value: the protocol has none of them.
 [[nodiscard]] inline std::optional<JsonObject> read_json(std::string_view text) {
-    // The parser would take a NUL byte for the end of the text.
-    if (text.find('\0') != std::string_view::npos) return std::nullopt;
+    // The parser would take a NUL byte for the end of the text, and skip a byte
+    // order mark, which no sender may write (RFC 8259, section 8.1).
+    if (text.find('\0') != std::string_view::npos || text.starts_with("\xEF\xBB\xBF")) return std::nullopt;
     const detail::JsonScan scan(text);
     if (scan.too_deep()) return std::nullopt;
     detail::JsonBuilder builder(scan);

@@ -49,6 +49,20 @@ TEST_CASE("a lone surrogate is found, with the outermost field that holds it") {
     CHECK(found(R"({"\ud800":1})") == std::vector<std::string>{""});
 }
 
+TEST_CASE("what begins as a malformed number is not saved by the number in its middle") {
+    const auto number = GENERATE(as<std::string>{}, "--1.55", "1-1.55", "1-1234567890123456789012", "1+1.5", "-01.55",
+                                 "1.5.5", "1e5e5", "1e1-1.5", "- 1.5", "+1.5", ".5555555555555555555555", "1.5e",
+                                 "1.55-1", "0x1.5");
+    CAPTURE(number);
+    CHECK_FALSE(read_json("{\"a\":" + number + "}"));
+    CHECK_FALSE(read_json("{\"a\":[1," + number + ",1]}"));
+}
+
+TEST_CASE("a byte order mark is no part of a message (RFC 8259, section 8.1)") {
+    CHECK_FALSE(read_json("\xEF\xBB\xBF{}"));
+    CHECK(read_json("{\"a\":\"\xEF\xBB\xBF\"}"));
+}
+
 TEST_CASE("numbers that no integer holds do not make the text unreadable") {
     const auto object = read_json(R"({"a":1e400,"b":-1E-999,"c":123456789012345678901234567890,"d":1.0,"e":-7,"f":12})");
     REQUIRE(object);

@@ -148,6 +148,15 @@ TEST_CASE("an error repeats only what was valid") {
     CHECK(refused(R"({"event":"comment","text":5,"id":"a","room":"r"})").room == "r");
 }
 
+TEST_CASE("a lone surrogate in a field's own name is bad_field, and names none") {
+    const auto outer = refused(R"({"event":"ping","id":"1","\ud800":1})");
+    CHECK(outer.code == "bad_field");
+    CHECK(outer.field.empty());
+    CHECK(outer.of == "ping");
+    CHECK(outer.id == "1");
+    CHECK(refused(R"({"event":"ping","x":{"\udfff":1}})").field == "x");
+}
+
 TEST_CASE("a reason is made one plain line") {
     CHECK(read<KickRequest>(R"({"event":"kick","user":"u","reason":" a\nb\u202e "})").reason == "a b");
 }

@@ -35,7 +35,8 @@ scenario('what is not one JSON object is bad_json', {}, async (server) => {
         '{event:"ping"}', '{"event":"ping"} x', '{"event":ping}', '{"event":"ping","n":NaN}',
         '{"event":"ping","n":01}', '{"event":"ping","n":+1}', '{"event":"ping","n":.5}', '{"event":"ping","n":1.}',
         '{"event":"ping"/**/}', '// x\n{"event":"ping"}', '{"event":"pi\nng"}', '{"event":"pi\\xng"}',
-        '{"event":"ping","s":"\\u12"}', '{"event":"ping"}\u0000',
+        '{"event":"ping","s":"\\u12"}', '{"event":"ping"}\u0000', '\ufeff{"event":"ping"}',
+        '{"event":"ping","n":--1.55}', '{"event":"ping","n":1-1.55}', '{"event":"ping","n":1-1234567890123456789012}',
     ];
     await refuse_all(server, rows.map((frame) => [frame, 'bad_json']), () => server.connect());
 });
