@@ -74,13 +74,17 @@ namespace detail {
     return plain;
 }
 
-/// A field of the query, percent-decoded; empty when it is not there.
+/// A field of the query, decoded as forms write it: `+` is a space too. Empty
+/// when it is not there.
 [[nodiscard]] inline std::string query_field(std::string_view query, std::string_view name) {
     while (!query.empty()) {
         const auto field = query.substr(0, query.find('&'));
         query.remove_prefix(std::min(field.size() + 1, query.size()));
-        if (field.starts_with(name) && field.substr(name.size()).starts_with('='))
-            return percent_decoded(field.substr(name.size() + 1)).value_or(std::string());
+        if (field.starts_with(name) && field.substr(name.size()).starts_with('=')) {
+            std::string value(field.substr(name.size() + 1));
+            std::replace(value.begin(), value.end(), '+', ' ');
+            return percent_decoded(value).value_or(std::string());
+        }
     }
     return {};
 }
@@ -90,6 +94,16 @@ namespace detail {
     const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     if (read.ec != std::errc() || read.ptr != digits.data() + digits.size()) return std::nullopt;
     return value;
+}
+
+/// A whole number of any size, brought into the range; `otherwise` when the
+/// text is none.
+[[nodiscard]] inline std::size_t clamped(std::string_view digits, std::size_t least, std::size_t most,
+                                         std::size_t otherwise) {
+    const bool negative = digits.starts_with('-');
+    if (negative) digits.remove_prefix(1);
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) return otherwise;
+    return negative ? least : std::clamp(number(digits).value_or(most), least, most);
 }
 
 [[nodiscard]] inline std::string room_text(std::string_view room, std::size_t users, std::size_t connections) {
@@ -102,7 +116,7 @@ namespace detail {
 /// and its id.
 template <class Registry>
 [[nodiscard]] HttpResponse room_list(std::string_view query, Registry& rooms) {
-    const std::size_t limit = std::clamp<std::size_t>(number(query_field(query, "limit")).value_or(50), 1, 200);
+    const std::size_t limit = clamped(query_field(query, "limit"), 1, 200, 50);
     const std::string after = query_field(query, "after");
     const auto colon = std::min(after.find(':'), after.size());
     const auto users = number(std::string_view(after).substr(0, colon));

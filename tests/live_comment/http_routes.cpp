@@ -106,6 +106,43 @@ TEST_CASE("a listing has at most two hundred rooms, and needs leave") {
     CHECK(get(stage, "/api/rooms/room1", {}, "GET", {false, page}).status == 200);
 }
 
+TEST_CASE("a limit beyond what is allowed becomes the nearest that is, whatever its size") {
+    Stage stage;
+    std::vector<Chatter> all;
+    for (int i = 0; i < 210; ++i) all.push_back(stage.enter("room" + std::to_string(i), "user" + std::to_string(i)));
+    const auto listed = [&](std::string_view limit) {
+        return json::parse(get(stage, "/api/rooms", "limit=" + std::string(limit)).body)["rooms"].size();
+    };
+    for (const char* limit : {"0", "-0", "-1", "-5", "-99999999999999999999999"}) {
+        CAPTURE(limit);
+        CHECK(listed(limit) == 1);
+    }
+    for (const char* limit : {"201", "4294967297", "18446744073709551617", "99999999999999999999999"}) {
+        CAPTURE(limit);
+        CHECK(listed(limit) == 200);
+    }
+    for (const char* limit : {"", "x", "5x", "-", "1.5", "+5", "%205"}) {
+        CAPTURE(limit);
+        CHECK(listed(limit) == 50);
+    }
+}
+
+TEST_CASE("a space in the query is a plus or %20, a plus is %2B; in the path a plus is itself") {
+    Stage stage;
+    std::vector<Chatter> all;
+    for (const char* room : {"c d", "c+a", "c+d", "z"}) all.push_back(stage.enter(room, room));
+    const auto after = [&](std::string_view place) {
+        const auto next = json::parse(get(stage, "/api/rooms", "limit=1&after=" + std::string(place)).body);
+        return next["rooms"].at(0)["room"].get<std::string>();
+    };
+    CHECK(after("1%3Ac+d") == "c+a");
+    CHECK(after("1%3Ac%20d") == "c+a");
+    CHECK(after("1:c%2Bd") == "z");
+    CHECK(after("1:c%2bd") == "z");
+    CHECK(get(stage, "/api/rooms/c%20d").status == 200);
+    CHECK(json::parse(get(stage, "/api/rooms/c+d").body)["room"] == "c+d");
+}
+
 TEST_CASE("a room is asked for by its name, percent-decoded once") {
     Stage stage;
     auto alice = stage.enter("a/b%20", "alice");

@@ -53,8 +53,12 @@ scenario('the list of rooms is in pages, largest first', {}, async (server) => {
         after = next;
     }
     assert.deepEqual(paged, one.rooms, 'page by page the same');
+    const form = new URLSearchParams({ limit: 1, after: '2:two a' });
+    assert.match(String(form), /two\+a/);
+    assert.equal((await server.json(`/api/rooms?${form}`)).rooms[0].room, 'two/b', 'a space may be written as +');
     assert.equal((await server.json('/api/rooms?limit=0')).rooms.length, 1, 'clamped to 1');
-    assert.equal((await server.json('/api/rooms?limit=100000')).rooms.length, 5);
+    assert.equal((await server.json('/api/rooms?limit=-1')).rooms.length, 1, 'clamped to 1');
+    assert.equal((await server.json('/api/rooms?limit=99999999999999999999999')).rooms.length, 5);
 });
 
 scenario('rooms are listed by default on loopback', { 'list-rooms': null }, async (server) => {
