@@ -33,8 +33,19 @@ struct HttpRequest {
     }
 };
 
-/// `Content-Length` and `Connection: close` are added, and the body is left
-/// out for HEAD.
+/// What every answer says to browsers, unless it says otherwise: nothing of
+/// other servers is loaded, and nothing here is framed, guessed at or kept.
+inline constexpr std::pair<std::string_view, std::string_view> default_headers[] = {
+    {"Content-Security-Policy",
+     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+     "frame-ancestors 'none'; base-uri 'none'"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Cache-Control", "no-store"},
+};
+
+/// `Content-Length`, `Connection: close` and the default headers are added,
+/// and the body is left out for HEAD.
 struct HttpResponse {
     int status = 200;
     std::vector<std::pair<std::string, std::string>> headers{};

@@ -235,7 +235,8 @@ private:
             if (request.path != options_->path) return respond(request, events_->http(request));
             if (const int status = refuse_foreign(request)) return respond(request, {.status = status});
             if (request.method != "GET" && request.method != "HEAD")
-                return respond(request, {.status = 405, .headers = {{"Allow", "GET"}}});
+                return respond(request, {.status = 405, .headers = {{"Allow", "GET, HEAD"}}});
+            if (connection_->get_request().bad_key) return respond(request, {.status = 400});
             respond(request, {.status = 426, .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}}});
         });
     }

@@ -10,12 +10,17 @@
 #include <websocketpp/logger/stub.hpp>
 #include <websocketpp/message_buffer/alloc.hpp>
 #include <websocketpp/message_buffer/message.hpp>
+#include <websocketpp/processors/processor.hpp>
 #include <websocketpp/random/none.hpp>
 #include <websocketpp/transport/iostream/connection.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
+
+#include "adapters/http.hpp"
 
 namespace roomcast::adapters::detail {
 
@@ -23,13 +28,49 @@ namespace roomcast::adapters::detail {
 /// unguarded; here it is filled before there is a second thread.
 inline const bool byte_order_known = (websocketpp::lib::net::_htonll(0), true);
 
-/// websocketpp answers older drafts, which know neither its size limit nor its
-/// UTF-8 check. Ours hides their upgrade, so that they become plain HTTP.
+/// Base64 of 16 bytes, which is what a handshake's key is.
+[[nodiscard]] inline bool is_handshake_key(std::string_view key) noexcept {
+    constexpr std::size_t digits = 22;
+    return key.size() == digits + 2 && key.ends_with("==") &&
+           key.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") == digits;
+}
+
+/// websocketpp meets a faulty handshake with a bare 400, before anybody is
+/// asked, and accepts those of older drafts, which know neither its size limit
+/// nor its UTF-8 check. Ours hides every upgrade but those that RFC 6455,
+/// section 4.2.1, wants, so that the others become plain HTTP.
 struct Request : websocketpp::http::parser::request {
+    /// A handshake but for its key.
+    bool bad_key = false;
+
     std::size_t consume(const char* bytes, std::size_t size) {
-        const auto used = websocketpp::http::parser::request::consume(bytes, size);
-        if (ready() && get_header("Sec-WebSocket-Version") != "13") remove_header("Upgrade");
+        using Base = websocketpp::http::parser::request;
+        std::size_t used = 0;
+        while (get_version().empty() && !ready() && used < size) {  // the first line by itself
+            const std::string_view rest(bytes + used, size - used);
+            used += Base::consume(rest.data(), std::min(rest.find('\n'), rest.size() - 1) + 1);
+            // HTTP/1.0 has no Host, without which websocketpp accepts nothing.
+            if (get_version() == "HTTP/1.0") replace_header("Host", std::string(no_host));
+        }
+        used += Base::consume(bytes + used, size - used);
+        if (ready()) understand();
         return used;
+    }
+
+private:
+    static constexpr std::string_view no_host = "none";
+
+    void understand() {
+        if (get_version() == "HTTP/1.0") {
+            // Their own comes behind ours, as one more of a list.
+            const auto host = get_header("Host").substr(no_host.size());
+            if (host.empty()) remove_header("Host");
+            else replace_header("Host", host.substr(2));
+        }
+        const bool asked = get_version() == "HTTP/1.1" && get_header("Sec-WebSocket-Version") == "13" &&
+                           websocketpp::processor::is_websocket_handshake(*this);
+        bad_key = asked && !is_handshake_key(get_header("Sec-WebSocket-Key"));
+        if (!asked || bad_key || get_method() != "GET") remove_header("Upgrade");
     }
 };
 
@@ -40,7 +81,11 @@ struct Response : websocketpp::http::parser::response {
         if (get_status_code() == websocketpp::http::status_code::switching_protocols) return Base::raw();
         Base last = *this;
         last.replace_header("Connection", "close");
-        if (last.get_header("Content-Length").empty()) last.replace_header("Content-Length", "0");
+        const auto add = [&](const std::string& name, std::string_view value) {
+            if (last.get_header(name).empty()) last.replace_header(name, std::string(value));
+        };
+        add("Content-Length", "0");
+        for (const auto& [name, value] : default_headers) add(std::string(name), value);
         return last.raw();
     }
 };

@@ -32,15 +32,10 @@ struct HttpOptions {
 namespace detail {
 
 [[nodiscard]] inline HttpResponse http_response(int status, std::string_view type, std::string_view body) {
-    return {.status = status,
-            .headers = {{"Content-Type", std::string(type)},
-                        {"Content-Security-Policy",
-                         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-                         "frame-ancestors 'none'; base-uri 'none'"},
-                        {"X-Content-Type-Options", "nosniff"},
-                        {"Referrer-Policy", "no-referrer"},
-                        {"Cache-Control", "no-store"}},
-            .body = std::string(body)};
+    HttpResponse response{
+        .status = status, .headers = {{"Content-Type", std::string(type)}}, .body = std::string(body)};
+    for (const auto& [name, value] : roomcast::adapters::default_headers) response.headers.emplace_back(name, value);
+    return response;
 }
 
 [[nodiscard]] inline HttpResponse json_response(int status, std::string_view body) {

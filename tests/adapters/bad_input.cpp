@@ -88,8 +88,11 @@ TEST_CASE("a foreign origin is refused, also before anything is said of versions
         Client asks(running.port());
         asks.write(Client::request("/ws", "Origin: " + origin + "\r\n"));
         CHECK(asks.read_all().starts_with("HTTP/1.1 403 "));
+        Client keyless(running.port());
+        keyless.write(Client::upgrade("Sec-WebSocket-Key: again\r\nOrigin: " + origin + "\r\n"));
+        CHECK(keyless.read_all().starts_with("HTTP/1.1 403 "));
     }
-    CHECK(running.host.foreign == 8);
+    CHECK(running.host.foreign == 12);
     Client own(running.port());
     own.open("Origin: http://localhost\r\n").send_text("own");
     CHECK(own.read_frame().text("own"));

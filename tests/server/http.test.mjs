@@ -1,10 +1,23 @@
 // SPDX-License-Identifier: MIT
 import assert from 'node:assert/strict';
-import { Client, scenario } from './harness.mjs';
+import net from 'node:net';
+import { Client, limited, scenario } from './harness.mjs';
 
 const UPGRADE = {
     Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==', 'Sec-WebSocket-Version': '13',
 };
+
+/** The answer to bytes that no HTTP library would send. */
+function raw(server, bytes) {
+    const answer = new Promise((resolve, reject) => {
+        let text = '';
+        const socket = net.connect(server.port, server.host, () => socket.write(bytes));
+        socket.on('data', (data) => (text += data));
+        socket.on('end', () => resolve(text));
+        socket.on('error', reject);
+    });
+    return limited(answer, JSON.stringify(bytes));
+}
 
 scenario('the page is served, and allows nothing foreign', {}, async (server) => {
     const page = await server.request('/');
@@ -27,6 +40,14 @@ scenario('the page is served, and allows nothing foreign', {}, async (server) =>
 scenario('health and readiness answer 200', {}, async (server) => {
     assert.equal((await server.request('/healthz')).status, 200);
     assert.equal((await server.request('/readyz')).status, 200);
+});
+
+scenario('health checks may speak HTTP/1.0, without a Host', {}, async (server) => {
+    for (const path of ['/healthz', '/readyz']) {
+        assert.match(await raw(server, `GET ${path} HTTP/1.0\r\n\r\n`), /^HTTP\/1\.[01] 200 /, path);
+        assert.match(await raw(server, `GET ${path} HTTP/1.0\r\nHost: ${server.host}\r\n\r\n`), /^HTTP\/1\.[01] 200 /, path);
+    }
+    assert.match(await raw(server, 'GET /healthz HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 /, 'RFC 9112, section 3.2');
 });
 
 scenario('the list of rooms is in pages, largest first', {}, async (server) => {
@@ -131,6 +152,42 @@ scenario('the WebSocket speaks version 13 only, without extensions', {}, async (
     assert.equal((await server.request('/nowhere', { headers: UPGRADE })).status, 404);
     const client = await Client.open(server, { perMessageDeflate: true });
     assert.equal(client.socket.extensions, '');
+});
+
+scenario('a handshake must be a GET with a key of sixteen bytes', {}, async (server) => {
+    const ask = (fields, rest = {}) => server.request('/ws', { ...rest, headers: { ...UPGRADE, ...fields } });
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS']) {
+        const { status, headers } = await ask({}, { method });
+        assert.equal(status, 405, method);
+        assert.match(headers.allow, /GET/);
+    }
+    assert.equal((await ask({}, { method: 'HEAD' })).status, 426, 'as GET, which cannot upgrade by HEAD');
+    assert.equal((await server.request('/healthz', { method: 'HEAD', headers: UPGRADE })).status, 200);
+    assert.equal((await server.request('/healthz', { method: 'POST', headers: UPGRADE })).status, 405);
+    const { 'Sec-WebSocket-Key': omitted, ...keyless } = UPGRADE;
+    assert.equal((await server.request('/ws', { headers: keyless })).status, 400);
+    assert.equal((await server.request('/ws', { headers: { ...keyless, Origin: 'http://evil.example' } })).status, 403);
+    for (const key of ['x', 'dGhlIHNhbXBsZSBub25jZQ', 'dGhlIHNhbXBsZSBub25jZQ=', 'dGhlIHNhbXBsZSBub25jZSE=', 'dGhlIHNhbXBsZSBub25j!Q==']) {
+        assert.equal((await ask({ 'Sec-WebSocket-Key': key })).status, 400, key);
+    }
+});
+
+scenario('refusals carry the same security headers as everything else', {}, async (server) => {
+    const names = ['x-content-type-options', 'content-security-policy', 'referrer-policy'];
+    const { headers: usual } = await server.request('/healthz');
+    const ask = (fields, method = 'GET') => server.request('/ws', { method, headers: { ...UPGRADE, ...fields } });
+    const answers = [
+        [400, await ask({ 'Sec-WebSocket-Key': 'x' })], [403, await ask({ Origin: 'null' })],
+        [405, await ask({}, 'POST')], [426, await ask({ 'Sec-WebSocket-Version': '8' })],
+        [413, await server.request('/', { method: 'POST', headers: { 'Content-Length': '5000' } })],
+    ];
+    for (const [wanted, { status, headers }] of answers) {
+        assert.equal(status, wanted);
+        for (const name of names) {
+            assert.ok(usual[name]);
+            assert.equal(headers[name], usual[name], `${name} of a ${status}`);
+        }
+    }
 });
 
 scenario('the subprotocol is echoed when offered', {}, async (server) => {
