@@ -131,6 +131,9 @@ protected:
         return written == static_cast<ssize_t>(bytes.size()) || queue_rest(frame, written);
     }
 
+    /// From here on `send` answers closed, and a `close` comes too late.
+    void refuse() noexcept { gate_.fetch_or(close_claimed, std::memory_order_relaxed); }
+
     /// Our close frame is out; the peer has `close_timeout` to answer.
     void await_close() noexcept {
         phase_ = Phase::closing;
@@ -142,7 +145,7 @@ protected:
     /// a reset.
     void finish() noexcept {
         if (phase_ == Phase::over || phase_ == Phase::ending) return;
-        gate_.fetch_or(close_claimed, std::memory_order_relaxed);
+        refuse();
         phase_ = Phase::ending;
         deadline_ = clock::now() + limits_->close_timeout;
         if (output_.empty()) end_output();

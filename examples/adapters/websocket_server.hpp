@@ -35,7 +35,7 @@ namespace roomcast::adapters {
 /// | `on_open(const std::shared_ptr<Session>&)` | the handshake is done; first of a session's calls |
 /// | `on_message(const std::shared_ptr<Session>&, std::string_view)` | a text message, UTF-8; borrowed for the call |
 /// | `on_writable(const std::shared_ptr<Session>&)` | after `send` answered busy: there is room |
-/// | `on_close(const std::shared_ptr<Session>&)` | it is gone; once, and last of a session's calls |
+/// | `on_close(const std::shared_ptr<Session>&)` | it is gone, or its peer asked to go or broke the protocol; once, and last of a session's calls |
 /// | `HttpResponse on_http(const HttpRequest&)` | every request but those to the WebSocket's path |
 /// | `std::shared_ptr<Session> make_session()` | optional; default: `std::make_shared<Session>()` |
 /// | `int refusal(const HttpRequest&)` | optional; a status to refuse an upgrade with (503 while draining), or 0 |

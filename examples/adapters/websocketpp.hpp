@@ -49,7 +49,8 @@ public:
     virtual void opened(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
     virtual void message(const std::shared_ptr<WebSocketSession>& session, std::string_view text) noexcept = 0;
     virtual void writable(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
-    /// Once for each `opened`.
+    /// Once for each `opened`, and the last of the session's calls: it is gone,
+    /// or its peer asked to go or broke the protocol.
     virtual void closed(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
     virtual HttpResponse http(const HttpRequest& request) = 0;
     /// A status to refuse an upgrade with, or 0.
@@ -123,6 +124,7 @@ private:
     using Config = detail::Config;
     using Connection = websocketpp::connection<Config>;
     using Handle = websocketpp::connection_hdl;
+    using Pieces = std::vector<websocketpp::transport::buffer>;
     using Status = websocketpp::http::status_code::value;
 
     std::shared_ptr<WebSocketSession> self() {
@@ -139,13 +141,7 @@ private:
             return status(write(Frame(std::string_view(bytes, size))));
         });
         connection_->set_vector_write_handler(
-            [this, status](Handle, const std::vector<websocketpp::transport::buffer>& pieces) {
-                std::size_t size = 0;
-                for (const auto& piece : pieces) size += piece.len;
-                return status(write(Frame::filled(size, [&](char* out) {
-                    for (const auto& piece : pieces) out = std::copy_n(piece.buf, piece.len, out);
-                })));
-            });
+            [this, status](Handle, const Pieces& pieces) { return status(write_frame(pieces)); });
         connection_->set_shutdown_handler([this](Handle) {
             finish();
             tell_closed();
@@ -157,6 +153,30 @@ private:
         connection_->set_message_handler(
             [this](Handle, const Connection::message_ptr& message) { on_message(*message); });
         connection_->set_ping_handler([this](Handle, const std::string&) { return on_ping(); });
+    }
+
+    /// One of websocketpp's own. A close that nobody asked for says that the
+    /// peer wants to go, or broke the protocol: the host hears of it first.
+    bool write_frame(const Pieces& pieces) {
+        const bool is_close = (pieces.front().buf[0] & 0x0F) == websocketpp::frame::opcode::close;
+        const bool unasked = is_close && !close_asked_;
+        if (unasked) {
+            refuse();
+            tell_closed();
+        }
+        std::size_t size = 0;
+        for (const auto& piece : pieces) size += piece.len;
+        return write(Frame::filled(size, [&](char* const out) {
+            char* end = out;
+            for (const auto& piece : pieces) end = std::copy_n(piece.buf, piece.len, end);
+            // Lengths that are not minimal, and those beyond its own integers,
+            // it calls a fault of the server's.
+            if (unasked && connection_->get_local_close_code() == websocketpp::close::status::internal_endpoint_error) {
+                constexpr auto code = static_cast<unsigned>(CloseCode::protocol_error);
+                out[2] = static_cast<char>(code >> 8);
+                out[3] = static_cast<char>(code & 0xFF);
+            }
+        }));
     }
 
     void received(std::string_view bytes) override {
@@ -181,6 +201,7 @@ private:
     void send_close(CloseCode code, std::string_view reason) override {
         const auto connection = connection_;
         websocketpp::lib::error_code error;
+        close_asked_ = true;
         connection->close(static_cast<std::uint16_t>(code), std::string(close_reason(reason)), error);
         if (error) terminate();
     }
@@ -191,10 +212,19 @@ private:
         connection->ping(std::string(), error);
     }
 
-    void writable() noexcept override { events_->writable(self()); }
+    void writable() noexcept override {
+        if (open_told_) events_->writable(self());
+    }
 
     void tell_closed() noexcept {
         if (std::exchange(open_told_, false)) events_->closed(self());
+    }
+
+    /// The peer broke a rule: for the host it is gone at once, however long it
+    /// takes to answer the close.
+    void end(CloseCode code, std::string_view reason) noexcept {
+        close(code, reason);
+        tell_closed();
     }
 
     template <class Call>
@@ -265,10 +295,9 @@ private:
     }
 
     void on_message(const Config::message_type& message) {
-        if (message.get_opcode() != websocketpp::frame::opcode::text)
-            close(CloseCode::unsupported_data, "only text is understood here");
-        else if (is_open())
-            events_->message(self(), message.get_payload());
+        if (!is_open()) return;
+        if (message.get_opcode() == websocketpp::frame::opcode::text) events_->message(self(), message.get_payload());
+        else end(CloseCode::unsupported_data, "only text is understood here");
     }
 
     /// Whether to answer. A peer that does not read gets no pongs to pile up.
@@ -277,7 +306,7 @@ private:
         const double earned = std::chrono::duration<double>(now - last_ping_).count() * options_->ping_rate;
         pings_ = std::min(pings_ + earned, static_cast<double>(options_->ping_burst)) - 1;
         last_ping_ = now;
-        if (pings_ < -10.0 * options_->ping_burst) close(CloseCode::too_many_requests, "too many pings");
+        if (pings_ < -10.0 * options_->ping_burst) end(CloseCode::too_many_requests, "too many pings");
         return pings_ >= 0 && drained();
     }
 
@@ -288,7 +317,8 @@ private:
     std::string remote_address_;
     double pings_ = 0;
     clock::time_point last_ping_{};
-    bool open_told_ = false;
+    bool open_told_ = false;    // and `closed` not yet
+    bool close_asked_ = false;  // by this side
 };
 
 }  // namespace roomcast::adapters

@@ -11,7 +11,7 @@ using namespace tests;
 
 TEST_CASE("what breaks the protocol is answered with its close code, and nobody else notices") {
     EchoServer::Options options;
-    options.websocket.limits.close_timeout = 100ms;
+    options.websocket.limits.close_timeout = 60s;
     RunningServer running({}, options);
     Client bystander(running.port());
     bystander.open();
@@ -29,13 +29,24 @@ TEST_CASE("what breaks the protocol is answered with its close code, and nobody 
         {Client::frame(3, "no such opcode"), 1002},
         {Client::frame(9, std::string(126, 'x')), 1002},
         {std::string("\xC1\x80\x11\x22\x33\x44", 6), 1002},
+        {std::string("\x81\xFE\x00\x05\x11\x22\x33\x44hello", 13), 1002},
+        {std::string("\x81\xFE\x00\x7D\x11\x22\x33\x44", 8), 1002},
+        {std::string("\x81\xFF\x00\x00\x00\x00\x00\x00\x00\x05\x11\x22\x33\x44hello", 19), 1002},
+        {std::string("\x81\xFF\x00\x00\x00\x00\x00\x00\xFF\xFF\x11\x22\x33\x44", 14), 1002},
+        {std::string("\x01\xFE\x00\x00\x11\x22\x33\x44", 8), 1002},
     }));
     CAPTURE(code, bytes.size());
     client.write(bytes);
     CHECK(client.read_frame().code() == code);
-    CHECK(eventually([&] { return running.host.closes == 1; }));
+    // The host knew it before the peer, and waits for no answer of the peer's.
+    CHECK(running.host.closes == 1);
+    CHECK(running.server.session_count() == 1);
     bystander.send_text("still here");
     CHECK(bystander.read_frame().text("still here"));
+    client.end_output();
+    CHECK(client.read_frame().ended());
+    CHECK(eventually([&] { return running.server.connection_count() == 1; }));
+    CHECK(running.host.closes == 1);
 }
 
 TEST_CASE("who is refused in mid-sentence is heard out, and not reset before the answer is read") {

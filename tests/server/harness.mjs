@@ -219,6 +219,12 @@ export class Client {
         this.socket._socket.resetAndDestroy();
     }
 
+    /** From now on the server's close frame is not answered; resolves to its code once it is there. */
+    ignore_close() {
+        const close = new Promise((resolve) => (this.socket.close = resolve));
+        return limited(close, 'the close frame');
+    }
+
     /** No other connection uses it: a user's repeated ids count as one message. */
     fresh_id(what) {
         return `${what}-${this.#number}-${++this.#requests}`;

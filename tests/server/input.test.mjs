@@ -222,11 +222,30 @@ scenario('bad framing is closed with 1002', {}, async (server) => {
         'a continuation of nothing': [0x80, 0x80, 1, 2, 3, 4],
         'a fragmented ping': [0x09, 0x80, 1, 2, 3, 4],
         'a ping of 126 bytes': [0x89, 0xfe, 0, 126, ...Array(130).fill(0)],
+        'a 16-bit length of 5': [0x81, 0xfe, 0, 5, ...Array(9).fill(0)],
+        'a 64-bit length of 5': [0x81, 0xff, 0, 0, 0, 0, 0, 0, 0, 5, ...Array(9).fill(0)],
     };
     for (const [what, bytes] of Object.entries(frames)) {
         const client = await server.connect('live', 'alice');
         client.raw(Buffer.from(bytes));
         assert.equal((await client.close_of()).code, 1002, what);
+    }
+});
+
+scenario('who breaks the protocol is out of the room before it hears so, also when it never answers', {}, async (server) => {
+    await server.connect('live', 'alice');
+    const frames = {
+        1002: [0x81, 0x02, 0x7b, 0x7d],
+        1003: [0x82, 0x80, 0, 0, 0, 0],
+        1007: [0x81, 0x81, 0, 0, 0, 0, 0xff],
+        1009: [0x81, 0xff, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4],
+    };
+    for (const [code, bytes] of Object.entries(frames)) {
+        const client = await server.connect('live', `breaks ${code}`);
+        const told = client.ignore_close();
+        client.raw(Buffer.from(bytes));
+        assert.equal(await told, Number(code));
+        assert.deepEqual(await server.counts('live'), { users: 1, connections: 1 }, code);
     }
 });
 
