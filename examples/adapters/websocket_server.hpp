@@ -38,6 +38,7 @@ namespace roomcast::adapters {
 /// | `on_close(const std::shared_ptr<Session>&)` | it is gone, or its peer asked to go or broke the protocol; once, and last of a session's calls |
 /// | `HttpResponse on_http(const HttpRequest&)` | every request but those to the WebSocket's path |
 /// | `std::shared_ptr<Session> make_session()` | optional; default: `std::make_shared<Session>()` |
+/// | `on_flood(const std::shared_ptr<Session>&)` | optional; it pings without measure: end it, as others are ended; once; default: closed with 4101 |
 /// | `int refusal(const HttpRequest&)` | optional; a status to refuse an upgrade with (503 while draining), or 0 |
 /// | `on_foreign_origin(const HttpRequest&)` | optional; an upgrade was refused with 403: say how to allow it |
 ///
@@ -204,6 +205,11 @@ private:
     void closed(const std::shared_ptr<WebSocketSession>& session) noexcept override {
         guarded(session, [&] { host_.on_close(own(session)); });
         sessions_.fetch_sub(1);
+    }
+    bool flooded(const std::shared_ptr<WebSocketSession>& session) noexcept override {
+        constexpr bool asked = requires { host_.on_flood(own(session)); };
+        if constexpr (asked) guarded(session, [&] { host_.on_flood(own(session)); });
+        return asked;
     }
     HttpResponse http(const HttpRequest& request) override {
         try {

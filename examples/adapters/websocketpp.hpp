@@ -35,7 +35,7 @@ struct WebSocketOptions {
     /// A larger one is answered with 1009.
     std::size_t max_message_bytes = 16 * 1024;
     /// Pings that are answered at once, and how many come to that each second;
-    /// the next `10 * ping_burst` are ignored, after that it is 4101.
+    /// the next `10 * ping_burst` are ignored, after that it is a flood: 4101.
     unsigned ping_burst = 20;
     unsigned ping_rate = 2;
     SessionLimits limits{};
@@ -52,6 +52,9 @@ public:
     /// Once for each `opened`, and the last of the session's calls: it is gone,
     /// or its peer asked to go or broke the protocol.
     virtual void closed(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
+    /// The peer floods with pings; at most once. Whether somebody sees to its
+    /// end; otherwise the session closes by itself.
+    virtual bool flooded(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
     virtual HttpResponse http(const HttpRequest& request) = 0;
     /// A status to refuse an upgrade with, or 0.
     virtual int refusal(const HttpRequest& request) = 0;
@@ -302,11 +305,13 @@ private:
 
     /// Whether to answer. A peer that does not read gets no pongs to pile up.
     bool on_ping() {
+        if (flooded_ || !is_open()) return false;
         const auto now = clock::now();
         const double earned = std::chrono::duration<double>(now - last_ping_).count() * options_->ping_rate;
         pings_ = std::min(pings_ + earned, static_cast<double>(options_->ping_burst)) - 1;
         last_ping_ = now;
-        if (pings_ < -10.0 * options_->ping_burst) end(CloseCode::too_many_requests, "too many pings");
+        flooded_ = pings_ < -10.0 * options_->ping_burst;
+        if (flooded_ && !events_->flooded(self())) end(CloseCode::too_many_requests, "too many pings");
         return pings_ >= 0 && drained();
     }
 
@@ -317,6 +322,7 @@ private:
     std::string remote_address_;
     double pings_ = 0;
     clock::time_point last_ping_{};
+    bool flooded_ = false;
     bool open_told_ = false;    // and `closed` not yet
     bool close_asked_ = false;  // by this side
 };

@@ -81,6 +81,10 @@ public:
         spdlog::debug("connection {} is gone", connection_text(c->chat().id()));
         comments_.closed(c);
     }
+    void on_flood(const Handle& c) {
+        if (!comments_.rooms().kick_connection(c, {roomcast::CloseCode::too_many_requests, "too many pings"})) return;
+        spdlog::info("connection {} is ended: too many pings", connection_text(c->chat().id()));
+    }
     [[nodiscard]] HttpResponse on_http(const HttpRequest& request) {
         return answer_http(request, comments_, http_);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 
+#include <atomic>
 #include <string>
 #include <utility>
 
@@ -122,6 +123,35 @@ TEST_CASE("a ping is answered, a flood of them first ignored, then ended") {
     CHECK(client.read_frame().text("still open"));
     for (int i = 0; i < 20; ++i) client.write(Client::frame(9, ""));
     CHECK(client.read_frame().code() == 4101);
+    CHECK(running.host.closes == 1);
+}
+
+TEST_CASE("a host may end a flood of pings by itself, and is asked once") {
+    struct Host : EchoHost {
+        std::atomic<int> floods = 0;
+        void on_flood(const EchoHost::Handle& session) {
+            ++floods;
+            session->send(WebSocketSession::text_frame("farewell"));
+        }
+    } host;
+    using Server = roomcast::adapters::WebSocketServer<Host>;
+    Server::Options options;
+    options.listen.port = 0;
+    options.websocket.ping_burst = 3;
+    options.websocket.ping_rate = 0;
+    Server server(host, options);
+    server.listen();
+    server.start();
+    Client client(server.port());
+    client.open();
+    std::string flood;
+    for (int i = 0; i < 1'000; ++i) flood += Client::frame(9, "");
+    client.write(flood + Client::frame(1, "still open"));
+    for (int i = 0; i < 3; ++i) CHECK(client.read_frame().opcode == 10);
+    CHECK(client.read_frame().text("farewell"));
+    CHECK(client.read_frame().text("still open"));
+    CHECK(host.floods == 1);
+    CHECK(host.closes == 0);
 }
 
 TEST_CASE("who does not finish the handshake in time is cut") {

@@ -77,6 +77,26 @@ scenario('a flood of pings that are never read is bounded', {}, async (server) =
     await bob.next('comment', (e) => e.text === 'fence');
 });
 
+scenario('who floods with pings is removed like anybody else: out of the room, told, then closed', { 'grace-ms': 500 }, async (server) => {
+    const alice = await server.connect('live', 'alice');
+    const flooder = await server.connect('live', 'flooder');
+    let pongs = 0;
+    flooder.socket.on('pong', () => ++pongs);
+    flooder.raw(Buffer.concat(Array(400).fill(mask_ping(1))));
+    await flooder.farewell({ code: 4101, reconnect: 'backoff', room: 'live' });
+    assert.deepEqual(await server.counts('live'), { users: 1, connections: 1 }, 'out of the room at once');
+    await flooder.request('ping');
+    assert.equal((await flooder.close_of()).code, 4101, 'after the grace period');
+    assert.ok(pongs > 0 && pongs < 50, `${pongs} pongs`);
+    assert.equal(flooder.all('force_disconnect').length, 1);
+    await alice.accepted('comment', { text: 'still here' });
+
+    const stranger = await server.connect();
+    stranger.raw(Buffer.concat(Array(400).fill(mask_ping(1))));
+    await stranger.farewell({ code: 4101 });
+    assert.equal((await stranger.close_of()).code, 4101);
+});
+
 scenario('a flood of ping events that are never answered to is bounded', { 'command-rate': null }, async (server) => {
     const [alice, bob] = [await server.connect('live', 'alice'), await server.connect('live', 'bob')];
     const flooder = await server.connect('live', 'flooder');
