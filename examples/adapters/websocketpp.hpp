@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -96,6 +97,17 @@ public:
             *out++ = static_cast<char>(size < 126 ? size : size < 65'536 ? 126 : 127);
             for (std::size_t i = length_bytes; i-- > 0;) *out++ = static_cast<char>(size >> (8 * i));
             std::copy(payload.begin(), payload.end(), out);
+        });
+    }
+
+    /// These frames one after the other: written at once, they still arrive as
+    /// the messages that they are. Throws std::bad_alloc.
+    [[nodiscard]] static Frame join_frames(std::span<const Frame> frames) {
+        if (frames.size() == 1) return frames.front();
+        std::size_t size = 0;
+        for (const Frame& frame : frames) size += frame.size();
+        return Frame::filled(size, [&](char* out) {
+            for (const Frame& frame : frames) out = std::copy_n(frame.data(), frame.size(), out);
         });
     }
 

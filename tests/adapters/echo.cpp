@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 
 #include <string>
+#include <vector>
 
 #include "adapters/client.hpp"
 #include "adapters/running_server.hpp"
@@ -69,4 +70,28 @@ TEST_CASE("a text frame refuses what is not UTF-8") {
     CHECK_THROWS_AS(WebSocketSession::text_frame("abc\xC3"), std::invalid_argument);
     CHECK_THROWS_AS(WebSocketSession::text_frame("\xFF"), std::invalid_argument);
     CHECK(WebSocketSession::text_frame("grüße").view() == "\x81\x07grüße");
+}
+
+TEST_CASE("frames that are joined arrive as the messages that they were") {
+    const auto frames = std::vector{WebSocketSession::text_frame("one"), WebSocketSession::text_frame(""),
+                                    WebSocketSession::text_frame(std::string(70'000, 'x')),
+                                    WebSocketSession::text_frame("grüße")};
+    const Frame joined = WebSocketSession::join_frames(frames);
+    RunningServer running([&](EchoHost& host) {
+        host.message = [&](const auto& session, std::string_view) { session->send(joined); };
+    });
+    Client client(running.port());
+    client.open().send_text("go");
+    CHECK(client.read_frame().text("one"));
+    CHECK(client.read_frame().text(""));
+    CHECK(client.read_frame().text(std::string(70'000, 'x')));
+    CHECK(client.read_frame().text("grüße"));
+    running.only_session()->close(CloseCode::normal, "nothing came behind");
+    CHECK(client.read_frame().code() == 1000);
+}
+
+TEST_CASE("a single frame is joined without a copy, none to none") {
+    const Frame one = WebSocketSession::text_frame("one");
+    CHECK(WebSocketSession::join_frames({&one, 1}).data() == one.data());
+    CHECK(WebSocketSession::join_frames({}).empty());
 }
