@@ -42,11 +42,12 @@ class ChatSession {
 public:
     explicit ChatSession(std::uint64_t id) : id_(id) {}
 
-    std::string user{};          ///< settled by the first accepted join; empty before
-    std::string room{};          ///< of its own last accepted join
-    std::string key{};           ///< to the user's names, where these are protected
-    bool told_outside = false;   ///< has heard `not_in_room` while in no room at all
-    TokenBucket commands{};      ///< its rate until the user is settled
+    std::string user{};         ///< settled by the first accepted join; empty before
+    std::string room{};         ///< of its own last accepted join
+    std::string key{};          ///< to the user's names, where these are protected
+    bool key_is_new = false;    ///< and the client has to be told
+    bool told_outside = false;  ///< has heard `not_in_room` while in no room at all
+    TokenBucket commands{};     ///< its rate until the user is settled
     Strikes bad_messages{};
     Strikes refused_by_rate{};
 
@@ -73,6 +74,9 @@ public:
         asked_code_ = code;
         asked_room_ = std::move(asked);
     }
+
+    /// Whether a join's answer has told what only the first one tells.
+    std::atomic<bool> introduced{false};
 
     /// Since when it may have been in no room; see OutsideWatch.
     std::atomic<Instant::rep> outside_since{0};

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <roomcast/events.hpp>
@@ -12,6 +13,7 @@
 
 #include "chat_session.hpp"
 #include "messages.hpp"
+#include "protocol.hpp"
 
 namespace live_comment {
 
@@ -20,15 +22,22 @@ struct RequestContext {
     std::string id{};       ///< the client's; empty: none
     std::string name{};     ///< join: what others will see
     std::string key{};      ///< join: to the user's names, for their first holder
-    bool first = false;     ///< join: the first that this connection has accepted
-    std::string comment{};  ///< comment with an id: its key in Repeats
+    bool first = false;     ///< join: none of this connection was answered before
+    std::string_view of{};  ///< what is published
+    std::string repeat{};   ///< the same, with an id: its key in Repeats
+};
+
+/// What the registry keeps of a user in a room.
+struct MemberInfo {
+    std::string name;  ///< what others see; that of the device which came last
 };
 
 /// Writes the control events of rooms in the words of the protocol.
 ///
 /// `Host` answers, to any thread: `server_text()` (what `joined.server` holds,
-/// as JSON), `role(room's creator or null, user)`, and hears
-/// `numbered(context, room, seq)` when a comment with an id has its number.
+/// as JSON), `role(room's creator or null, user)`, `unix_ms()`, and hears
+/// `numbered(context, room, seq)` when a comment with an id has its number, or
+/// will get none (0).
 template <class Host>
 class CommentEvents : public roomcast::JsonEvents {
 public:
@@ -36,7 +45,8 @@ public:
 
     template <class T>
     std::string joined(const roomcast::JoinedEvent<T>& e) const {
-        const ChatSession& chat = e.connection->chat();
+        ChatSession& chat = e.connection->chat();
+        const bool first = e.context && e.context->first && !chat.introduced.exchange(true);
         std::string name = e.context ? e.context->name : chat.name();
         if (name.empty()) name = e.user;
         std::string history = "[";
@@ -51,16 +61,24 @@ public:
 
         json("event", "joined")("room", e.room)("user", e.user)("name", name);
         json("role", host_->role(e.creator, e.user))("connection", connection_text(chat.id()));
-        if (e.context && !e.context->key.empty()) json("key", e.context->key);
+        if (first) detail::optional_field(json, "key", e.context->key);
         if (e.from) json("from", *e.from);
         json("epoch", roomcast::epoch_text(e.position.epoch))("seq", e.position.seq);
         json.raw("online", std::move(online).str());
         json("was_recovering", e.was_recovering)("recovered", e.recovered);
         json.raw("history", history).raw("state", std::move(state).str());
-        if (e.context && e.context->first) json.raw("server", host_->server_text());
-        if (e.context) json("of", "join");
-        if (e.context && !e.context->id.empty()) json("id", e.context->id);
+        if (first) json.raw("server", host_->server_text());
+        if (e.context) {
+            json("of", "join");
+            detail::optional_field(json, "id", e.context->id);
+        }
         return std::move(json).str();
+    }
+
+    template <class T>
+    std::string not_joined(const roomcast::CancelledEvent<T>& e) const {
+        const Asked asked{"join", e.context.id, e.room};
+        return error_message(asked.refused("unavailable", "the connection or the room was gone before"));
     }
 
     template <class T>
@@ -72,7 +90,24 @@ public:
     std::string published(const roomcast::PublishedEvent<T>& e) const {
         if (e.context.id.empty()) return {};
         host_->numbered(e.context, e.room, e.position.seq);
-        return ok_message("comment", e.context.id, e.room, e.position.seq);
+        return ok_message(e.context.of, e.context.id, e.room, e.position.seq);
+    }
+
+    template <class T>
+    std::string not_published(const roomcast::CancelledEvent<T>& e) const {
+        if (!e.context.id.empty()) host_->numbered(e.context, e.room, 0);
+        const Asked asked{e.context.of, e.context.id, e.room};
+        return error_message(asked.refused("unavailable", "this was not said after all"));
+    }
+
+    template <class T>
+    std::string presence(const roomcast::PresenceEvent<T>& e) const {
+        roomcast::JsonText json;
+        json("event", "presence")("room", e.room)("users", e.counts.users)("connections", e.counts.connections);
+        people(json, "came", e.came);
+        people(json, "went", e.went);
+        json("ts", host_->unix_ms());
+        return std::move(json).str();
     }
 
     /// Names the room that was asked for, where the service said so. When all
@@ -92,6 +127,19 @@ public:
     }
 
 private:
+    template <class People>
+    static void people(roomcast::JsonText& json, std::string_view field, const People& all) {
+        if (all.empty()) return;
+        std::string text = "[";
+        for (const auto& one : all) {
+            if (text.size() > 1) text += ',';
+            roomcast::JsonText person;
+            person("user", *one.user)("name", one.info->name);
+            text += std::move(person).str();
+        }
+        json.raw(field, text += ']');
+    }
+
     Host* host_;
 };
 

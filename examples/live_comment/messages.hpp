@@ -8,7 +8,6 @@
 
 #include <roomcast/frame.hpp>
 #include <roomcast/json_text.hpp>
-#include <roomcast/results.hpp>
 
 #include "protocol.hpp"
 
@@ -34,7 +33,7 @@ inline void optional_field(roomcast::JsonText& json, std::string_view name, std:
     return std::move(json).str();
 }
 
-/// For `of` = comment `seq` is the comment's number; 0 is left out.
+/// For a comment `seq` is its number; 0 is left out.
 [[nodiscard]] inline std::string ok_message(std::string_view of, std::string_view id, std::string_view room,
                                             std::uint64_t seq = 0, bool repeated = false) {
     roomcast::JsonText json;
@@ -59,12 +58,6 @@ inline void optional_field(roomcast::JsonText& json, std::string_view name, std:
     json("event", "left")("of", "leave");
     detail::optional_field(json, "id", id);
     detail::optional_field(json, "room", room);
-    return std::move(json).str();
-}
-
-[[nodiscard]] inline std::string presence_message(std::string_view room, roomcast::Counts counts, std::int64_t now_ms) {
-    roomcast::JsonText json;
-    json("event", "presence")("room", room)("users", counts.users)("connections", counts.connections)("ts", now_ms);
     return std::move(json).str();
 }
 

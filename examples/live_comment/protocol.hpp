@@ -70,6 +70,20 @@ struct Refused {
     std::int64_t retry_after_ms = 0;
 };
 
+/// Which message an answer is for. Borrowed.
+struct Asked {
+    std::string_view of;  ///< its event
+    std::string_view id{}, room{};
+
+    [[nodiscard]] Refused refused(std::string_view code, std::string message) const {
+        return {.code = code,
+                .message = std::move(message),
+                .of = std::string(of),
+                .id = std::string(id),
+                .room = std::string(room)};
+    }
+};
+
 namespace detail {
 
 /// Takes fields out of an object, and remembers the first that is not as the

@@ -35,38 +35,32 @@ private:
     std::vector<Instant> times_;
 };
 
-/// The rates of each user, across devices and reconnects.
+/// A rate for each user, across devices and reconnects.
 ///
 /// Thread safety: all functions may be called concurrently.
-class UserRates {
+class UserRate {
 public:
-    UserRates(Rate comments, Rate commands) : comments_(comments), commands_(commands) {}
+    explicit UserRate(Rate rate) : limiter_(rate) {}
 
-    [[nodiscard]] Rate commands() const noexcept { return commands_.rate(); }
+    [[nodiscard]] Rate rate() const noexcept { return limiter_.rate(); }
 
     /// Zero, or how long the user has to wait.
-    Instant comment(std::string_view user, Instant now) { return take(comments_, user, now); }
-    Instant command(std::string_view user, Instant now) { return take(commands_, user, now); }
+    [[nodiscard]] Instant take(std::string_view user, Instant now) {
+        const std::lock_guard lock(mutex_);
+        return limiter_.take(user, now);
+    }
 
-    /// Forgets users who may do everything again, if it is time to. Returns
-    /// when to call it next; Instant::max(): nobody is known.
+    /// Forgets users who have been quiet, if it is time to. Returns when to
+    /// call it next; Instant::max(): nobody is known.
     Instant sweep(Instant now) {
         const std::lock_guard lock(mutex_);
-        for (Limiter* limiter : {&comments_, &commands_})
-            if (limiter->next_sweep() <= now) limiter->sweep(now);
-        return std::min(comments_.next_sweep(), commands_.next_sweep());
+        if (limiter_.next_sweep() <= now) limiter_.sweep(now);
+        return limiter_.next_sweep();
     }
 
 private:
-    using Limiter = roomcast::RateLimiter<>;
-
-    Instant take(Limiter& limiter, std::string_view user, Instant now) {
-        const std::lock_guard lock(mutex_);
-        return limiter.take(user, now);
-    }
-
-    std::mutex mutex_;  // guards both
-    Limiter comments_, commands_;
+    std::mutex mutex_;
+    roomcast::RateLimiter<> limiter_;  // guarded by mutex_
 };
 
 }  // namespace live_comment

@@ -18,9 +18,9 @@ namespace live_comment {
 
 using roomcast::Instant;
 
-/// Remembers for five minutes which comments with an id were taken, so that a
-/// client that is not sure may say it once more. At most `most` in all; the
-/// oldest are forgotten first.
+/// Remembers for five minutes which comments and gifts with an id were taken,
+/// so that a client that is not sure may say it once more. At most `most` in
+/// all; the oldest are forgotten first.
 ///
 /// Thread safety: all functions may be called concurrently.
 class Repeats {
@@ -67,10 +67,14 @@ public:
         return std::exchange(at->second.asking, {});
     }
 
-    /// It was refused after all.
-    void forget(std::string_view key) {
+    /// It was refused after all. Returns the connections that asked meanwhile.
+    std::vector<std::uint64_t> forget(std::string_view key) {
         const std::lock_guard lock(mutex_);
-        if (const auto at = entries_.find(key); at != entries_.end()) erase(at);
+        const auto at = entries_.find(key);
+        if (at == entries_.end()) return {};
+        auto asking = std::move(at->second.asking);
+        erase(at);
+        return asking;
     }
 
 private:

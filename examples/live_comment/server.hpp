@@ -125,15 +125,16 @@ private:
         rooms.max_rooms = 10'000;
         rooms.max_rooms_per_connection = 100;
         rooms.grace = std::chrono::milliseconds(o.grace_ms);
+        rooms.user_rate = {o.comment_rate, 5 * o.comment_rate};
         rooms.room.history = o.history;
         rooms.room.linger = std::chrono::milliseconds(o.linger_ms);
+        rooms.room.presence = std::chrono::seconds(1);
         rooms.wake = [this](Comments::time_point when) { sockets_.wake(when); };
         return rooms;
     }
 
     static ServiceOptions service_options(const ServerOptions& o) {
         ServiceOptions service;
-        service.comments = {o.comment_rate, 5 * o.comment_rate};
         service.commands = {o.command_rate, 2 * o.command_rate};
         service.guest_host = o.guest_host;
         service.guest_names = o.guest_names_protected;

@@ -83,6 +83,8 @@ public:
     static Service::Registry::Options default_rooms() {
         Service::Registry::Options rooms;
         rooms.max_devices = 8;
+        rooms.user_rate = {1, 5};
+        rooms.room.presence = std::chrono::seconds(1);
         rooms.room.history = 1'000;
         rooms.room.linger = std::chrono::seconds(60);
         return rooms;
@@ -95,6 +97,13 @@ public:
         chatter.ask({{"event", "join"}, {"room", room}, {"user", user}});
         return chatter;
     }
+    /// Without rates.
+    static Service::Registry::Options unlimited_rooms() {
+        auto rooms = default_rooms();
+        rooms.user_rate = {};
+        return rooms;
+    }
+
     void pass(std::chrono::nanoseconds time) {
         clock.advance(time);
         service.tick();

@@ -35,7 +35,9 @@ TEST_CASE("a comment is forgotten after five minutes, when refused, and when the
     CHECK(repeats.take("old", 1, 10s + 299s).repeated);
     CHECK_FALSE(repeats.take("old", 1, 10s + 300s).repeated);
     repeats.take("refused", 1, 400s);
-    repeats.forget("refused");
+    repeats.take("refused", 2, 400s);
+    CHECK(repeats.forget("refused") == std::vector<std::uint64_t>{2});
+    CHECK(repeats.forget("refused").empty());
     CHECK_FALSE(repeats.take("refused", 1, 400s).repeated);
     for (int i = 0; i < 10; ++i) repeats.take(std::to_string(i), 1, 400s);
     CHECK_FALSE(repeats.take("refused", 1, 400s).repeated);

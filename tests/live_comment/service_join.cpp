@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <chrono>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "live_comment/fake_chat.hpp"
@@ -73,7 +75,7 @@ TEST_CASE("a connection's user is settled by its first accepted join") {
 }
 
 TEST_CASE("history comes with its numbers, as much as was asked for") {
-    Stage stage({.comments = {}});
+    Stage stage({}, Stage::unlimited_rooms());
     auto alice = stage.enter("r", "alice");
     for (int i = 1; i <= 60; ++i) alice.say({{"event", "comment"}, {"text", std::to_string(i)}});
     const auto history = [&](json join) {
@@ -92,7 +94,7 @@ TEST_CASE("history comes with its numbers, as much as was asked for") {
 }
 
 TEST_CASE("a join that recovers gets exactly what it missed, or is told that it did not") {
-    Stage stage({.comments = {}});
+    Stage stage({}, Stage::unlimited_rooms());
     auto alice = stage.enter("r", "alice");
     auto viewer = stage.enter();
     const auto epoch = viewer.ask({{"event", "join"}, {"room", "r"}, {"user", "viewer"}}).back()["epoch"];
@@ -252,4 +254,29 @@ TEST_CASE("protected names keep strangers out until their last holder has gone")
     phone.gone();
     auto heir = stage.enter();
     CHECK(only(heir.ask({{"event", "join"}, {"room", "r"}, {"user", "alice"}}), "event") == "joined");
+}
+
+TEST_CASE("a join that another overtakes is refused, and the other tells what a first one tells") {
+    Stage stage({.guest_names = true, .server = R"({"protocol":1})"});
+    auto alice = stage.enter("r", "alice");
+    auto bob = stage.enter();
+    alice.handle()->on_send = [&, joined = false](std::string_view) mutable {
+        if (std::exchange(joined, true)) return;
+        bob.say({{"event", "join"}, {"room", "r"}, {"user", "bob"}, {"id", "1"}});
+        bob.say({{"event", "join"}, {"room", "s"}, {"id", "2"}});
+    };
+    alice.ask({{"event", "comment"}, {"text", "x"}});
+    const auto heard = bob.heard();
+    REQUIRE(heard.size() == 2);
+    const json& refused = heard[heard[0]["event"] == "error" ? 0 : 1];
+    const json& joined = heard[heard[0]["event"] == "error" ? 1 : 0];
+    CHECK(refused["code"] == "unavailable");
+    CHECK(refused["of"] == "join");
+    CHECK(refused["id"] == "1");
+    CHECK(refused["room"] == "r");
+    CHECK(joined["id"] == "2");
+    CHECK(joined["room"] == "s");
+    CHECK(joined["server"] == json({{"protocol", 1}}));
+    CHECK(joined["key"].is_string());
+    CHECK_FALSE(bob.ask({{"event", "join"}, {"room", "r"}}).back().contains("key"));
 }

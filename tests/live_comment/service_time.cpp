@@ -129,9 +129,9 @@ TEST_CASE("a drain for good closes with 1001, without an event") {
 }
 
 TEST_CASE("a peer that reads too slowly is told how much it missed") {
-    auto rooms = Stage::default_rooms();
+    auto rooms = Stage::unlimited_rooms();
     rooms.outbox_messages = 2;
-    Stage stage({.comments = {}}, rooms);
+    Stage stage({}, rooms);
     auto alice = stage.enter("r", "alice");
     auto slow = stage.enter("r", "slow");
     slow.handle()->stall();
