@@ -23,7 +23,7 @@ struct RequestContext {
     std::string name{};     ///< join: what others will see
     std::string key{};      ///< join: to the user's names, for their first holder
     bool first = false;     ///< join: none of this connection was answered before
-    std::string_view of{};  ///< what is published
+    std::string_view of{};  ///< comment or gift: which of the two
     std::string repeat{};   ///< the same, with an id: its key in Repeats
 };
 
@@ -35,9 +35,9 @@ struct MemberInfo {
 /// Writes the control events of rooms in the words of the protocol.
 ///
 /// `Host` answers, to any thread: `server_text()` (what `joined.server` holds,
-/// as JSON), `role(room's creator or null, user)`, `unix_ms()`, and hears
-/// `numbered(context, room, seq)` when a comment with an id has its number, or
-/// will get none (0).
+/// as JSON), `role(room's creator or null, user)`, `likes(room)`, `unix_ms()`,
+/// and hears `numbered(context, room, seq)` when a comment or gift with an id
+/// has its number, or will get none (0).
 template <class Host>
 class CommentEvents : public roomcast::JsonEvents {
 public:
@@ -52,12 +52,13 @@ public:
         std::string history = "[";
         for (const auto& entry : e.history) {
             if (history.size() > 1) history += ',';
-            history += with_seq(entry.payload, entry.seq);
+            history += entry.deleted ? deleted_message(e.room, entry.seq) : with_seq(entry.payload, entry.seq);
         }
         history += ']';
         roomcast::JsonText online, state, json;
         online("users", e.counts.users)("connections", e.counts.connections);
-        state("slow_mode", 0)("mute_all", false)("unique", false)("locked", false)("likes", 0);
+        state("slow_mode", 0)("mute_all", false)("unique", false)("locked", false);
+        state("likes", host_->likes(e.room));
 
         json("event", "joined")("room", e.room)("user", e.user)("name", name);
         json("role", host_->role(e.creator, e.user))("connection", connection_text(chat.id()));
@@ -108,6 +109,11 @@ public:
         people(json, "went", e.went);
         json("ts", host_->unix_ms());
         return std::move(json).str();
+    }
+
+    template <class T>
+    std::string deleted(const roomcast::DeletedEvent<T>& e) const {
+        return deleted_message(e.room, e.seq);
     }
 
     /// Names the room that was asked for, where the service said so. When all

@@ -33,7 +33,7 @@ inline void optional_field(roomcast::JsonText& json, std::string_view name, std:
     return std::move(json).str();
 }
 
-/// For a comment `seq` is its number; 0 is left out.
+/// For a comment or gift `seq` is its number; 0 is left out.
 [[nodiscard]] inline std::string ok_message(std::string_view of, std::string_view id, std::string_view room,
                                             std::uint64_t seq = 0, bool repeated = false) {
     roomcast::JsonText json;
@@ -61,23 +61,50 @@ inline void optional_field(roomcast::JsonText& json, std::string_view name, std:
     return std::move(json).str();
 }
 
+[[nodiscard]] inline std::string like_message(std::string_view room, std::uint64_t delta, std::uint64_t total,
+                                              std::int64_t now_ms) {
+    roomcast::JsonText json;
+    json("event", "like")("room", room)("delta", delta)("total", total)("ts", now_ms);
+    return std::move(json).str();
+}
+
+[[nodiscard]] inline std::string deleted_message(std::string_view room, std::uint64_t seq) {
+    roomcast::JsonText json;
+    json("event", "deleted")("room", room)("seq", seq);
+    return std::move(json).str();
+}
+
 /// Who says it, and where.
 struct Author {
     std::string_view room, user, name;
     bool host = false;
 };
 
+namespace detail {
+inline roomcast::JsonText said_by(const Author& author, std::string_view event) {
+    roomcast::JsonText json;
+    json("event", event)("room", author.room)("user", author.user)("name", author.name);
+    if (author.host) json("role", "host");
+    return json;
+}
+}  // namespace detail
+
 /// A comment that has no number yet (see `with_seq`). `id` is for its sender's
 /// own copy; empty leaves it out.
 [[nodiscard]] inline std::string comment_message(const Author& author, const CommentRequest& comment, std::int64_t now_ms,
                                                  std::string_view id = {}) {
-    roomcast::JsonText json;
-    json("event", "comment")("room", author.room)("user", author.user)("name", author.name);
-    if (author.host) json("role", "host");
+    auto json = detail::said_by(author, "comment");
     json("text", comment.text);
     detail::optional_field(json, "color", comment.color);
     json("mode", comment.mode)("ts", now_ms);
     detail::optional_field(json, "id", id);
+    return std::move(json).str();
+}
+
+/// A gift that has no number yet; its sender's copy is no other.
+[[nodiscard]] inline std::string gift_message(const Author& author, const GiftRequest& gift, std::int64_t now_ms) {
+    auto json = detail::said_by(author, "gift");
+    json("gift", gift.gift)("count", gift.count)("ts", now_ms);
     return std::move(json).str();
 }
 

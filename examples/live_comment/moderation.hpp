@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include <roomcast/close_code.hpp>
+#include <roomcast/results.hpp>
 #include <spdlog/spdlog.h>
 
 #include "chat_session.hpp"
@@ -44,6 +45,31 @@ public:
         spdlog::info("kick room=\"{}\" user=\"{}\" by=\"{}\" connection={}", log_text(*room), log_text(kick.user),
                      log_text(chat.user), connection_text(chat.id()));
         refusals_.answer(c, ok_message("kick", id, *room));
+    }
+
+    void erase(const Handle& c, const std::string& id, const DeleteRequest& erase) {
+        using roomcast::Delivery;
+        const ChatSession& chat = c->chat();
+        const auto room = refusals_.room_of(c, {"delete", id}, erase.room);
+        if (!room) return;
+        const Asked asked{"delete", id, *room};
+        if (!is_permitted(c, asked)) return;
+        switch (rooms_.delete_message(*room, erase.seq, &c)) {
+            case Delivery::sent:
+            case Delivery::queued: break;
+            case Delivery::no_message: {
+                Refused error = asked.refused("bad_field", "the room has not got so far");
+                error.field = "seq";
+                return refusals_.answer(c, error);
+            }
+            case Delivery::no_room:
+            case Delivery::not_in_room: return refusals_.not_in_room(c, asked);
+            case Delivery::closing: return;
+            default: return refusals_.unavailable(c, asked);
+        }
+        spdlog::info("delete room=\"{}\" seq={} by=\"{}\" connection={}", log_text(*room), erase.seq,
+                     log_text(chat.user), connection_text(chat.id()));
+        refusals_.answer(c, ok_message("delete", id, *room));
     }
 
 private:

@@ -6,11 +6,14 @@
 #include <roomcast/config.hpp>
 #include <roomcast/json_text.hpp>
 
+#include <algorithm>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "adapters/socket_session.hpp"
 #include "protocol.hpp"
+#include "text.hpp"
 
 namespace live_comment {
 
@@ -36,14 +39,29 @@ std::string name_of(const std::map<std::string, Value>& names, Value value) {
     return {};
 }
 
+std::string with_commas(const std::vector<std::string>& words) {
+    std::string text;
+    for (const auto& word : words) (text += text.empty() ? "" : ",") += word;
+    return text;
+}
+std::vector<std::string> split(std::string_view text) {
+    std::vector<std::string> words;
+    while (!text.empty()) {
+        const auto word = text.substr(0, text.find(','));
+        text.remove_prefix(std::min(word.size() + 1, text.size()));
+        if (!word.empty()) words.emplace_back(word);
+    }
+    return words;
+}
+
 }  // namespace
 
 std::optional<ServerOptions> ServerOptions::parse(int argc, const char* const* argv, int& exit_code) {
     ServerOptions o;
-    std::string guest_host, guest_names, limits = "on";
+    std::string guest_host, guest_names, gifts = with_commas(o.gifts), limits = "on";
     constexpr std::uint32_t day_ms = 24 * 60 * 60 * 1000;
 
-    CLI::App app("Live comments over WebSocket: rooms, presence, history. Open the printed URL in a browser.");
+    CLI::App app("Live comments over WebSocket: rooms, presence, history, gifts. Open the printed URL in a browser.");
     app.name("live_comment_server");
     app.option_defaults()->always_capture_default();
     app.set_version_flag("--version", ROOMCAST_VERSION);
@@ -68,14 +86,23 @@ std::optional<ServerOptions> ServerOptions::parse(int argc, const char* const* a
     named("--devices", o.devices, devices_values, "Who makes way when a user has too many connections");
     app.add_option("--max-devices", o.max_devices, "Connections of a user; 0: no limit");
     app.add_option("--grace-ms", o.grace_ms, "From farewell to forced close")->check(CLI::Range(0U, day_ms));
-    app.add_option("--history", o.history, "Comments that a room keeps");
+    app.add_option("--history", o.history, "Comments and gifts that a room keeps");
     app.add_option("--linger-ms", o.linger_ms, "How long an empty room keeps them")->check(CLI::Range(0U, day_ms));
+    app.add_option("--gifts", gifts, "What may be given, separated by commas")
+        ->check(CLI::Validator(
+            [](std::string& text) {
+                const auto names = split(text);
+                const bool valid = std::all_of(names.begin(), names.end(),
+                                               [](const auto& name) { return is_label(name, max_name_bytes); });
+                return std::string(valid ? "" : "a gift's name is too long, or not plain text");
+            },
+            ""));
 
     app.add_option("--max-connections", o.max_connections, "0: what the file descriptors allow");
     app.add_option("--max-per-address", o.max_per_address, "Connections from one address; 0: no limit");
     app.add_option("--comment-rate", o.comment_rate, "Comments a second and user; 5 times that at once; 0: no limit")
         ->check(CLI::NonNegativeNumber);
-    app.add_option("--command-rate", o.command_rate, "Other messages, the same; twice that at once; 0: no limit")
+    app.add_option("--command-rate", o.command_rate, "Other messages, also gifts and likes; twice that at once; 0: no limit")
         ->check(CLI::NonNegativeNumber);
     app.add_option("--limits", limits, "off lifts both rates, for benchmarks")->check(CLI::IsMember({"on", "off"}));
 
@@ -102,6 +129,7 @@ std::optional<ServerOptions> ServerOptions::parse(int argc, const char* const* a
     o.guest_host = guest_host.empty() ? loopback : guest_host == "first";
     o.guest_names_protected = guest_names.empty() ? !loopback : guest_names == "protected";
     o.limits = limits == "on";
+    o.gifts = split(gifts);
     if (!o.limits) o.comment_rate = o.command_rate = 0;
     return o;
 }
@@ -119,9 +147,16 @@ std::string ServerOptions::describe() const {
         std::snprintf(text, sizeof text, "%.6g", per_second);
         return std::string(text);
     };
+    std::string list = "[";
+    for (const auto& gift : gifts) {
+        if (list.size() > 1) list += ',';
+        JsonText::append(list, gift);
+    }
+    list += ']';
     JsonText limits_json, json;
     limits_json("message_bytes", max_message_bytes)("text", max_text_code_points)("devices", max_devices);
     limits_json("history", history).raw("comment_rate", rate(comment_rate)).raw("command_rate", rate(command_rate));
+    limits_json.raw("gifts", list);
     json("protocol", 1)("version", ROOMCAST_VERSION)("auth", "guest");
     json("membership", name_of(memberships, membership))("others", name_of(others_values, others));
     json("ping_ms", roomcast::adapters::SessionLimits().ping_after.count())("grace_ms", grace_ms);

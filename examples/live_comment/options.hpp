@@ -26,6 +26,7 @@ struct ServerOptions {
     std::uint32_t grace_ms = 3'000;
     std::size_t history = 1'000;
     std::uint32_t linger_ms = 60'000;
+    std::vector<std::string> gifts{"rose", "heart", "cake", "crown", "rocket"};
 
     // Of all these 0 is off.
     std::size_t max_connections = 100'000;

@@ -20,6 +20,8 @@ inline constexpr std::size_t max_message_bytes = 16'384;
 inline constexpr std::size_t max_id_bytes = 128;
 inline constexpr std::size_t max_name_bytes = 64;
 inline constexpr std::size_t max_text_code_points = 500;
+inline constexpr std::int64_t max_gifts = 9'999;
+inline constexpr std::int64_t max_likes = 100;
 inline constexpr std::int64_t max_integer = std::int64_t{1} << 53;
 
 struct Since {
@@ -46,6 +48,22 @@ struct CommentRequest {
     std::string mode = "scroll";
 };
 
+struct GiftRequest {
+    std::optional<std::string> room;
+    std::string gift;  ///< as it was said: the catalogue is the server's
+    std::int64_t count = 1;
+};
+
+struct LikeRequest {
+    std::optional<std::string> room;
+    std::int64_t count = 1;
+};
+
+struct DeleteRequest {
+    std::optional<std::string> room;
+    std::uint64_t seq = 0;
+};
+
 struct PingRequest {};
 
 struct KickRequest {
@@ -54,7 +72,8 @@ struct KickRequest {
     std::string reason;
 };
 
-using AnyRequest = std::variant<JoinRequest, LeaveRequest, CommentRequest, PingRequest, KickRequest>;
+using AnyRequest = std::variant<JoinRequest, LeaveRequest, CommentRequest, GiftRequest, LikeRequest, DeleteRequest,
+                                PingRequest, KickRequest>;
 
 struct Request {
     std::string id;  ///< empty: none
@@ -205,6 +224,30 @@ inline CommentRequest read_comment(FieldReader& fields) {
     return comment;
 }
 
+inline GiftRequest read_gift(FieldReader& fields) {
+    GiftRequest gift;
+    gift.room = fields.label("room", max_id_bytes);
+    gift.gift = fields.required_label("gift", max_name_bytes);
+    gift.count = fields.integer("count", 1, max_gifts).value_or(1);
+    return gift;
+}
+
+inline LikeRequest read_like(FieldReader& fields) {
+    LikeRequest like;
+    like.room = fields.label("room", max_id_bytes);
+    like.count = fields.integer("count", 1, max_likes).value_or(1);
+    return like;
+}
+
+inline DeleteRequest read_delete(FieldReader& fields) {
+    DeleteRequest erase;
+    erase.room = fields.label("room", max_id_bytes);
+    const auto seq = fields.integer("seq", 1, max_integer);
+    if (!seq) fields.refuse("seq");
+    erase.seq = static_cast<std::uint64_t>(seq.value_or(0));
+    return erase;
+}
+
 inline KickRequest read_kick(FieldReader& fields) {
     KickRequest kick;
     kick.room = fields.label("room", max_id_bytes);
@@ -216,6 +259,9 @@ inline KickRequest read_kick(FieldReader& fields) {
 /// Nothing when there is no such event.
 inline std::optional<AnyRequest> read_event(std::string_view event, FieldReader& fields) {
     if (event == "comment") return read_comment(fields);
+    if (event == "like") return read_like(fields);
+    if (event == "gift") return read_gift(fields);
+    if (event == "delete") return read_delete(fields);
     if (event == "join") return read_join(fields);
     if (event == "leave") return read_leave(fields);
     if (event == "kick") return read_kick(fields);

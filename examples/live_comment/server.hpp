@@ -138,6 +138,7 @@ private:
         service.commands = {o.command_rate, 2 * o.command_rate};
         service.guest_host = o.guest_host;
         service.guest_names = o.guest_names_protected;
+        service.gifts = o.gifts;
         service.server = o.describe();
         return service;
     }

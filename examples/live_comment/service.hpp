@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include <roomcast/registry.hpp>
 #include <spdlog/spdlog.h>
@@ -41,10 +42,11 @@ namespace live_comment {
 /// What is the service's own to choose; the rest are the registry's options,
 /// among them the rate of comments (Options::user_rate).
 struct ServiceOptions {
-    Rate commands{10, 20};     ///< of a user, across devices, for whatever is no comment
-    bool guest_host = true;    ///< the first to enter a new room is its host
-    bool guest_names = false;  ///< names in use are protected by a key
-    std::string server{"{}"};  ///< what `joined.server` holds, as JSON
+    Rate commands{10, 20};                   ///< of a user, across devices, for whatever is no comment
+    bool guest_host = true;                  ///< the first to enter a new room is its host
+    bool guest_names = false;                ///< names in use are protected by a key
+    std::vector<std::string> gifts{"rose"};  ///< what may be given
+    std::string server{"{}"};                ///< what `joined.server` holds, as JSON
     std::int64_t (*unix_ms)() = unix_time_ms;
 };
 
@@ -88,7 +90,7 @@ public:
           roles_(rooms_, options_.guest_host),
           refusals_(rooms_, commands_, clock, rooms.membership == roomcast::Membership::many_rooms),
           publishing_(rooms_, refusals_, roles_, clock,
-                      {options_.unix_ms, [this](std::uint64_t id) { return connection(id); }}),
+                      {options_.gifts, options_.unix_ms, [this](std::uint64_t id) { return connection(id); }}),
           moderation_(rooms_, refusals_, roles_),
           rooms_(std::move(rooms), {.observer = {this}, .events = typename Traits::events(this), .clock = clock}) {}
 
@@ -129,7 +131,7 @@ public:
         const time_point polled = rooms_.poll();
         const Instant time = now();
         close_outsiders(time);
-        const Instant next = std::min(outsiders_.next(), commands_.sweep(time));
+        const Instant next = std::min({publishing_.tick(time), outsiders_.next(), commands_.sweep(time)});
         return next == Instant::max() ? polled : std::min(polled, at(next));
     }
 
@@ -157,6 +159,7 @@ public:
     [[nodiscard]] std::string_view role(const std::string* creator, std::string_view user) const noexcept {
         return roles_.role(creator, user);
     }
+    [[nodiscard]] std::uint64_t likes(std::string_view room) const { return publishing_.likes(room); }
     [[nodiscard]] std::int64_t unix_ms() const { return options_.unix_ms(); }
     void numbered(const RequestContext& context, const std::string& room, std::uint64_t seq) {
         publishing_.numbered(context, room, seq);
@@ -167,9 +170,9 @@ public:
         try {
             switch (e.kind) {
                 case EventKind::room_opened:
-                case EventKind::room_closed:
                 case EventKind::joined:
                 case EventKind::migrated: return;
+                case EventKind::room_closed: return publishing_.closed(e.room);
                 case EventKind::left:
                     if (e.connection && e.cause != roomcast::LeaveCause::disconnected) outside(*e.connection);
                     return;
@@ -243,7 +246,12 @@ private:
     }
 
     void handle(const Handle& c, const std::string& id, CommentRequest& comment) { publishing_.comment(c, id, comment); }
+    void handle(const Handle& c, const std::string& id, GiftRequest& gift) { publishing_.gift(c, id, gift); }
+    void handle(const Handle& c, const std::string& id, LikeRequest& like) {
+        if (const auto due = publishing_.like(c, id, like)) wake(*due);
+    }
     void handle(const Handle& c, const std::string& id, KickRequest& kick) { moderation_.kick(c, id, kick); }
+    void handle(const Handle& c, const std::string& id, DeleteRequest& erase) { moderation_.erase(c, id, erase); }
 
     void handle(const Handle& c, const std::string& id, PingRequest&) {
         if (!refusals_.command_allowed(c, {"ping", id})) return;

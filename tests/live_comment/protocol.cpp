@@ -131,6 +131,30 @@ TEST_CASE("a comment has a colour and a mode") {
     CHECK(full.room == "r");
 }
 
+TEST_CASE("a gift and likes are one where nothing else is said, and have bounds") {
+    const auto gift = read<GiftRequest>(R"({"event":"gift","gift":"rose","room":"r"})");
+    CHECK(gift.gift == "rose");
+    CHECK(gift.count == 1);
+    CHECK(gift.room == "r");
+    CHECK(read<GiftRequest>(R"({"event":"gift","gift":"rose","count":9999})").count == 9'999);
+    CHECK(read<LikeRequest>(R"({"event":"like"})").count == 1);
+    CHECK(read<LikeRequest>(R"({"event":"like","count":100,"room":"r"})").room == "r");
+    for (const char* text : {R"({"event":"gift","gift":"rose","count":10000})",
+                             R"({"event":"gift","gift":"rose","count":0})", R"({"event":"like","count":101})",
+                             R"({"event":"like","count":0})", R"({"event":"like","count":"1"})"})
+        CHECK(refused(text).field == "count");
+    for (const char* text : {R"({"event":"gift"})", R"({"event":"gift","gift":""})", R"({"event":"gift","gift":7})",
+                             R"({"event":"gift","gift":" rose"})"})
+        CHECK(refused(text).field == "gift");
+}
+
+TEST_CASE("what is deleted has a number") {
+    CHECK(read<DeleteRequest>(R"({"event":"delete","seq":9007199254740992})").seq == 9007199254740992u);
+    for (const char* text : {R"({"event":"delete"})", R"({"event":"delete","seq":0})", R"({"event":"delete","seq":-1})",
+                             R"({"event":"delete","seq":1.0})", R"({"event":"delete","seq":9007199254740993})"})
+        CHECK(refused(text).field == "seq");
+}
+
 TEST_CASE("what is unknown or missing is no event") {
     CHECK(refused(R"({"event":"dance","id":"1","room":"r"})").code == "bad_event");
     CHECK(refused(R"({"event":"dance","id":"1","room":"r"})").id == "1");

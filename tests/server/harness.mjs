@@ -14,7 +14,8 @@ import WebSocket from 'ws';
 
 // Long enough for an instrumented build on a busy machine; only failures wait for it.
 const DEADLINE_MS = 10_000;
-const ROOM_EVENTS = new Set(['comment', 'gift', 'like', 'presence', 'deleted', 'moderation', 'gap', 'sampled']);
+const ROOM_EVENTS = new Set(['comment', 'gift', 'like', 'presence', 'deleted', 'moderation', 'gap', 'sampled', 'reset']);
+const NUMBERED = new Set(['comment', 'gift']);
 const ANSWERS = new Set(['ok', 'error', 'joined', 'left', 'pong']);
 
 const BINARY = process.env.ROOMCAST_SERVER;
@@ -284,7 +285,8 @@ export class Client {
 
     /** The room's message of that number was told, live or in the reply to the join. */
     async reached(room, seq) {
-        if (!(this.rooms.get(room)?.last >= seq)) await this.next('comment', (e) => e.room === room && e.seq === seq);
+        const it = (e) => NUMBERED.has(e.event) && e.room === room && e.seq === seq;
+        if (!(this.rooms.get(room)?.last >= seq)) await this.next('', it);
     }
 
     /** All events of that name up to now, whether returned by `next` or not. */
@@ -364,6 +366,8 @@ export class Client {
             const seqs = event.history.map((e) => e.seq);
             const first = event.seq - seqs.length + 1;
             if (seqs.some((seq, i) => seq !== first + i)) breach('a history that is not the newest, contiguous');
+            if (event.history.some((e) => e.room !== event.room || !(NUMBERED.has(e.event) || e.event === 'deleted')))
+                breach('a history of something else');
             if (event.from !== undefined) this.#depart(event.from);
             if (!this.rooms.has(event.room)) this.rooms.set(event.room, { last: event.seq, missed: new Set() });
             return;
@@ -380,13 +384,22 @@ export class Client {
         }
         if (event.event === 'presence') {
             const { users, connections } = room.presence ?? {};
-            if (users === event.users && connections === event.connections) breach('a presence that tells nothing new');
+            const named = event.came !== undefined || event.went !== undefined;
+            if (users === event.users && connections === event.connections && !named) breach('a presence that tells nothing new');
             room.presence = event;
         }
+        if (event.event === 'like') {
+            const before = room.like ?? { total: 0, ts: 0 };
+            if (event.total < before.total + event.delta) breach(`likes that were ${before.total} before`);
+            if (event.ts < before.ts + 950) breach('likes told twice within a second');
+            room.like = event;
+        }
+        if (event.event === 'deleted' && event.seq > room.last) breach('deleted before it was told');
+        if (event.event === 'reset') Object.assign(room, { last: event.seq, missed: new Set() });
         if (event.event === 'gap') {
             for (let seq = event.from; seq <= event.to; ++seq) room.missed.add(seq);
         }
-        if (event.event === 'comment') {
+        if (NUMBERED.has(event.event)) {
             for (let seq = room.last + 1; seq < event.seq; ++seq) {
                 if (!room.missed.has(seq)) return breach(`a jump from ${room.last} without gap`);
             }
