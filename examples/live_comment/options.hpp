@@ -26,13 +26,23 @@ struct ServerOptions {
     std::uint32_t grace_ms = 3'000;
     std::size_t history = 1'000;
     std::uint32_t linger_ms = 60'000;
+    std::uint32_t batch_ms = 10;
+    roomcast::SlowReaders slow_readers = roomcast::SlowReaders::drop_oldest;
+    std::size_t outbox_messages = 256;
+    std::size_t outbox_bytes = 1024 * 1024;
+    std::size_t presence_names = 0;
     std::vector<std::string> gifts{"rose", "heart", "cake", "crown", "rocket"};
 
     // Of all these 0 is off.
+    std::uint32_t outbox_age_ms = 10'000;
+    std::size_t history_bytes = 1024 * 1024;
+    std::uint32_t history_age_ms = 0;
+    std::size_t memory = 1024 * 1024 * 1024;
     std::size_t max_connections = 100'000;
     std::size_t max_per_address = 50;
     double comment_rate = 1;
     double command_rate = 10;
+    double room_rate = 200;
 
     std::vector<std::string> origins, hosts, trusted_proxies;
     bool require_origin = false;

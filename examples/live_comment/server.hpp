@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -107,6 +108,12 @@ private:
         sockets.listen.trusted_proxies = o.trusted_proxies;
         sockets.websocket.subprotocol = "roomcast.v1";
         sockets.websocket.max_message_bytes = max_message_bytes;
+        // A peer that takes nothing at all is cut off; not before the registry
+        // has given up on it, where that waits longer.
+        auto& write_timeout = sockets.websocket.limits.write_timeout;
+        constexpr std::chrono::hours for_ever(24);
+        write_timeout = o.outbox_age_ms == 0 ? for_ever
+                                             : std::max(write_timeout, std::chrono::milliseconds(o.outbox_age_ms));
         auto& origin = sockets.websocket.origin;
         const bool is_ipv6 = o.bind.find(':') != std::string::npos;
         origin.hosts.push_back(is_ipv6 ? '[' + o.bind + ']' : o.bind);
@@ -125,10 +132,20 @@ private:
         rooms.max_rooms = 10'000;
         rooms.max_rooms_per_connection = 100;
         rooms.grace = std::chrono::milliseconds(o.grace_ms);
+        rooms.outbox_messages = o.outbox_messages;
+        rooms.outbox_bytes = o.outbox_bytes;
+        rooms.outbox_age = std::chrono::milliseconds(o.outbox_age_ms);
+        rooms.memory = o.memory;
         rooms.user_rate = {o.comment_rate, 5 * o.comment_rate};
         rooms.room.history = o.history;
+        rooms.room.history_bytes = o.history_bytes;
+        rooms.room.history_age = std::chrono::milliseconds(o.history_age_ms);
         rooms.room.linger = std::chrono::milliseconds(o.linger_ms);
+        rooms.room.slow_readers = o.slow_readers;
+        rooms.room.batch_window = std::chrono::milliseconds(o.batch_ms);
+        rooms.room.rate = {o.room_rate, o.room_rate};
         rooms.room.presence = std::chrono::seconds(1);
+        rooms.room.presence_names = o.presence_names;
         rooms.wake = [this](Comments::time_point when) { sockets_.wake(when); };
         return rooms;
     }

@@ -47,7 +47,7 @@ scenario('a peer that never reads costs the others nothing, and hears of its gap
     sleeper.socket.resume();
     await publish(members[1], 'live', ['fence']);
     const fence = sleeper.next('comment', (e) => e.text === 'fence');
-    const outcome = await Promise.race([fence, sleeper.closed]);
+    const outcome = await Promise.race([sleeper.closed, fence]);
     if (sleeper.end) return assert.ok([4100, 1006].includes(outcome.code), JSON.stringify(outcome));
     const gaps = sleeper.all('gap');
     assert.ok(gaps.length > 0, 'it missed some and was told');

@@ -231,6 +231,7 @@ scenario('who joins a busy room sees no gap and no duplicate between history and
         joiners.push(await server.connect('live', `joiner${i}`, asked));
     }
     await busy;
+    await publishers[0].reached('live', 600);
     const whole = heard(publishers[0], 'live');
     assert.equal(whole.length, 600);
     let live = 0;
