@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The page: what one hears and does, by way of a Client. Whatever others wrote
-// is only ever set as textContent.
+// The page: what one hears and does, by way of a Client.
 
 import { Client } from './client.js';
+import { List, gift_text } from './list.js';
 import { Stage } from './stage.js';
 
-const MOST_LINES = 500;
+const MOST_HEARTS = 6;
 const COLORS = ['', '#ffd166', '#7ee787', '#79c0ff', '#ff9bce', '#ff8f66'];
 const REASONS = {
   1000: 'You were away for too long.',
@@ -28,8 +28,9 @@ const REASONS = {
 };
 
 const by = (id) => document.getElementById(id);
-const [body, list, removed, status] = [document.body, by('list'), by('removed'), by('status')];
+const [body, removed, status] = [document.body, by('removed'), by('status')];
 const client = new Client();
+const list = new List(by('list'), client);
 const stage = new Stage(by('stage'));
 let color = '';
 
@@ -69,54 +70,35 @@ by('second').onclick = () => {
   open(`/?${url}`, '_blank');
 };
 
-function line(className, ...parts) {
-  const follows = list.scrollTop + list.clientHeight >= list.scrollHeight - 40;
-  const item = document.createElement('li');
-  item.className = className;
-  item.append(...parts);
-  list.append(item);
-  while (list.children.length > MOST_LINES) list.firstChild.remove();
-  if (follows) list.scrollTop = list.scrollHeight;
-  return item;
+by('like').onclick = () => {
+  client.like();
+  stage.heart();
+};
+
+function offer_gifts() {
+  by('gifts').replaceChildren(...client.gifts.map((gift) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'quiet';
+    button.dataset.gift = gift;
+    button.title = `Give a ${gift}`;
+    button.setAttribute('aria-label', button.title);
+    button.textContent = gift_text({ gift });
+    button.onclick = () => client.give(gift);
+    return button;
+  }));
 }
 
-function span(className, text) {
-  const element = document.createElement('span');
-  element.className = className;
-  element.textContent = text;
-  return element;
-}
-
-function kickButton(user, name) {
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.className = 'kick';
-  button.dataset.user = user;
-  button.textContent = 'Kick';
-  button.title = `Remove ${name} from the room`;
-  button.onclick = () => client.kick(user);
-  return button;
-}
-
-function comment(message) {
-  const own = message.user === client.user;
-  const parts = [span('who', message.name), span('what', message.text)];
-  if (message.color) parts[1].style.color = message.color;
-  if (message.role) parts.splice(1, 0, span('badge', message.role));
-  if (client.role === 'host' && !own && !message.role) parts.push(kickButton(message.user, message.name));
-  const item = line(own ? 'own' : '', ...parts);
-  item.dataset.seq = message.seq;
-  item.dataset.user = message.user;
-}
-
-function note(text) {
-  line('note', text);
-}
+const listed = {
+  comment: (message) => list.comment(message),
+  gift: (message) => list.gift(message),
+  deleted: ({ seq }) => list.remove(seq),
+};
 
 client.addEventListener('state', ({ detail }) => {
   body.dataset.state = detail.state;
   const inside = detail.state === 'inside';
-  by('text').disabled = by('send').disabled = !inside;
+  by('text').disabled = by('send').disabled = by('actions').disabled = !inside;
   status.textContent = detail.state === 'connecting' ? 'Connecting…'
     : detail.state === 'waiting' ? `Connection lost. Next try in ${(detail.wait / 1000).toFixed(1)} s` : '';
   if (!inside) by('viewers').textContent = '0';
@@ -126,23 +108,44 @@ client.addEventListener('joined', ({ detail }) => {
   by('room').value = detail.room;
   by('where').textContent = `${detail.room} · ${detail.name}${detail.role === 'host' ? ' · host' : ''}`;
   by('viewers').textContent = detail.online.users;
-  if (detail.anew) list.replaceChildren();
-  if (detail.missed) note('Some comments in between are missing.');
-  detail.history.forEach(comment);
+  by('likes').textContent = detail.state.likes;
+  offer_gifts();
+  if (detail.anew) list.clear();
+  if (detail.missed) list.note('Some comments in between are missing.');
+  for (const entry of detail.history) listed[entry.event]?.(entry);
 });
 client.addEventListener('comment', ({ detail }) => {
-  comment(detail);
+  list.comment(detail);
   stage.show({ ...detail, own: detail.user === client.user });
+});
+client.addEventListener('gift', ({ detail }) => {
+  list.gift(detail);
+  stage.show({ seq: detail.seq, text: `${detail.name} ${gift_text(detail)}`, mode: 'scroll', gift: true });
+});
+client.addEventListener('like', ({ detail }) => {
+  by('likes').textContent = detail.total;
+  for (let i = 0; i < Math.min(detail.delta, MOST_HEARTS); ++i) stage.heart();
+});
+client.addEventListener('deleted', ({ detail }) => {
+  list.remove(detail.seq);
+  stage.remove(detail.seq);
+});
+client.addEventListener('reset', () => {
+  list.renumber();
+  stage.renumber();
 });
 client.addEventListener('presence', ({ detail }) => {
   by('viewers').textContent = detail.users;
 });
 client.addEventListener('gap', ({ detail }) => {
-  note(`${detail.dropped} comments came too fast for this connection.`);
+  list.tally('gap', detail.dropped, (count) => `${count} messages came too fast for this connection.`);
+});
+client.addEventListener('sampled', ({ detail }) => {
+  list.tally('sampled', detail.left_out, (count) => `So much is said here that ${count} comments were left out.`);
 });
 client.addEventListener('problem', ({ detail }) => {
   const later = detail.retry_after_ms ? ` Try again in ${Math.ceil(detail.retry_after_ms / 1000)} s.` : '';
-  note(detail.code === 'rate_limited' ? `You are too fast.${later}`
+  list.note(detail.code === 'rate_limited' ? `You are too fast.${later}`
     : detail.code === 'too_large' ? 'This comment is too long.'
     : `Not done: ${detail.message}.${later}`);
 });

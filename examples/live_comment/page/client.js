@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // A client of the live-comment protocol, version 1: one room, reconnects as
 // the server wishes, and never through a kick. It tells what happens as
-// events: `state` (connecting, inside, waiting, outside), `joined`, `comment`,
-// `presence`, `gap`, `removed`, `problem`.
+// events: `state` (connecting, inside, waiting, outside), `joined`, what comes
+// of the room under the protocol's names, each numbered message once and in
+// order, `removed`, `problem`.
 
 const SILENCE_MS = 25_000;
 const PONG_MS = 10_000;
 const STEADY_MS = 60_000;
+const TAPS_MS = 400;
+const MOST_TAPS = 100;
 const FINAL_CODES = new Set([1000, 1002, 1003, 1007, 1008, 1009]);
 const RETRIED_ERRORS = new Set(['unavailable', 'shutting_down', 'rate_limited']);
 
@@ -23,6 +26,11 @@ export class Client extends EventTarget {
   #seen = null;        // {room, epoch, seq}: what the next join asks after
   #connection = null;  // our last connection's id
   #role = 'viewer';
+  #gifts = [];
+  #inside = false;
+  #taps = 0;             // likes that were not sent yet
+  #unsure = new Map();   // what was said and not answered yet, by id
+  #said = 0;
   #farewell = null;
   #tries = 0;
   #attempt = null;  // timer of the next connection
@@ -31,24 +39,51 @@ export class Client extends EventTarget {
 
   get role() { return this.#role; }
   get user() { return this.#wanted?.user; }
+  /** What may be given. */
+  get gifts() { return this.#gifts; }
 
   /** A person's wish, so it may move this user from elsewhere. */
   enter(room, user) {
     if (this.#wanted?.user !== user) this.#connection = null;
     if (this.#seen?.room !== room) this.#seen = null;
+    this.#unsure.clear();
     this.#drop();
     this.#wanted = { room, user };
     this.#tries = 0;
     this.#connect(false);
   }
 
-  say(text, color, mode) { this.#send({ event: 'comment', text, color: color || undefined, mode }); }
-  kick(user) { this.#send({ event: 'kick', user }); }
+  say(text, color, mode) { this.#publish('comment', { text, color: color || undefined, mode }); }
+  give(gift) { this.#publish('gift', { gift }); }
+  kick(user) { this.#act('kick', { user }); }
+  erase(seq) { this.#act('delete', { seq }); }
+
+  /** As often as one taps; they go together. */
+  like() {
+    if (++this.#taps > 1) return;
+    setTimeout(() => {
+      this.#act('like', { count: Math.min(this.#taps, MOST_TAPS) });
+      this.#taps = 0;
+    }, TAPS_MS);
+  }
 
   #tell(type, detail = {}) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 
   #send(message) {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  /** With an id, so that after a lost connection it can be said again, and is heard once. */
+  #publish(event, fields) {
+    if (!this.#inside) return;
+    const id = `${this.#connection}-${++this.#said}`;
+    this.#unsure.set(id, { event, fields: { id, ...fields } });
+    this.#act(event, this.#unsure.get(id).fields);
+  }
+
+  /** Names the room: another device's join may have moved us there. */
+  #act(event, fields) {
+    if (this.#inside) this.#send({ event, room: this.#seen.room, ...fields });
   }
 
   #connect(resume) {
@@ -95,13 +130,23 @@ export class Client extends EventTarget {
   }
 
   #hear(message) {
+    if (message.event === 'ok' || message.event === 'error') this.#unsure.delete(message.id);
     switch (message.event) {
       case 'joined': return this.#joined(message);
-      case 'comment': return this.#take(message) && this.#tell('comment', message);
-      case 'presence': return this.#tell('presence', message);
+      case 'comment':
+      case 'gift': return this.#is_next(message) && this.#tell(message.event, message);
+      case 'presence':
+      case 'like':
+      case 'deleted':
+      case 'sampled': return this.#is_here(message) && this.#tell(message.event, message);
       case 'gap':
+        if (!this.#is_here(message)) return;
         this.#seen.seq = Math.max(this.#seen.seq, message.to);
         return this.#tell('gap', message);
+      case 'reset':
+        if (!this.#is_here(message)) return;
+        this.#seen = { room: message.room, epoch: message.epoch, seq: message.seq };
+        return this.#tell('reset', message);
       case 'error': return this.#refused(message);
       case 'removed':
         this.#wanted = null;
@@ -114,11 +159,14 @@ export class Client extends EventTarget {
   }
 
   #joined(message) {
-    const goes_on = this.#seen?.room === message.room && this.#seen.epoch === message.epoch;
+    const same_room = this.#seen?.room === message.room;
+    const goes_on = same_room && this.#seen.epoch === message.epoch;
     const last = goes_on ? this.#seen.seq : 0;
     this.#wanted.room = message.room;
     this.#connection = message.connection;
     this.#role = message.role;
+    this.#gifts = message.server?.limits?.gifts ?? this.#gifts;
+    this.#inside = true;
     this.#seen = { room: message.room, epoch: message.epoch, seq: message.seq };
     if (message.key) sessionStorage.setItem(`key of ${message.user}`, message.key);
     clearTimeout(this.#steady);
@@ -127,12 +175,18 @@ export class Client extends EventTarget {
     this.#tell('joined', {
       ...message, anew: !goes_on,
       missed: goes_on && message.was_recovering && !message.recovered,
-      history: message.history.filter((entry) => entry.event === 'comment' && entry.seq > last),
+      history: message.history.filter((entry) => entry.event === 'deleted' || entry.seq > last),
     });
+    if (!same_room) this.#unsure.clear();
+    for (const { event, fields } of this.#unsure.values()) this.#act(event, fields);
   }
 
-  #take(message) {
-    if (!this.#seen || message.room !== this.#seen.room || message.seq <= this.#seen.seq) return false;
+  #is_here(message) {
+    return this.#seen?.room === message.room;
+  }
+
+  #is_next(message) {
+    if (!this.#is_here(message) || message.seq <= this.#seen.seq) return false;
     this.#seen.seq = message.seq;
     return true;
   }
@@ -169,6 +223,7 @@ export class Client extends EventTarget {
     clearTimeout(this.#steady);
     const socket = this.#socket;
     this.#socket = null;
+    this.#inside = false;
     socket?.close();
     this.#tell('state', { state: 'outside' });
   }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Comments that fly over the stage: lanes in which none runs into another.
+// Comments and gifts that fly over the stage, in lanes in which none runs into
+// another, and hearts that rise from it.
 
 const FLIGHT_MS = 8_000;
 const STILL_MS = 4_500;
+const RISE_MS = 2_200;
 const MOST_AT_ONCE = 120;
+const MOST_HEARTS = 30;
 
 export class Stage {
   #element;
@@ -11,24 +14,56 @@ export class Stage {
   #still = { top: [], bottom: [] };  // until when a place is taken
   #calm = matchMedia('(prefers-reduced-motion: reduce)');
   #flying = 0;
+  #hearts = 0;
+  #numbered = new Map();  // the animations of what can be deleted, by number
 
   constructor(element) {
     this.#element = element;
   }
 
-  show({ text, color, mode, own }) {
+  show({ seq, text, color, mode, own, gift }) {
     if (this.#flying >= MOST_AT_ONCE || document.hidden) return;
     const fly = document.createElement('div');
-    fly.className = own ? 'fly own' : 'fly';
+    fly.className = own ? 'fly own' : gift ? 'fly gift' : 'fly';
     fly.textContent = text;
     if (color) fly.style.color = color;
     this.#element.append(fly);
     ++this.#flying;
     const still = mode !== 'scroll' || this.#calm.matches;
     const animation = still ? this.#hold(fly, mode === 'bottom' ? 'bottom' : 'top') : this.#cross(fly);
+    this.#numbered.set(seq, animation);
     animation.onfinish = animation.oncancel = () => {
       fly.remove();
       --this.#flying;
+      if (this.#numbered.get(seq) === animation) this.#numbered.delete(seq);
+    };
+  }
+
+  remove(seq) {
+    this.#numbered.get(seq)?.cancel();
+  }
+
+  /** Numbers begin anew: what flies already can be deleted no more. */
+  renumber() {
+    this.#numbered.clear();
+  }
+
+  heart() {
+    if (this.#hearts >= MOST_HEARTS || document.hidden || this.#calm.matches) return;
+    const heart = document.createElement('div');
+    heart.className = 'rising';
+    heart.textContent = '♥';
+    heart.style.right = `${4 + Math.random() * 12}%`;
+    this.#element.append(heart);
+    ++this.#hearts;
+    const sway = (Math.random() - 0.5) * 80;
+    const animation = heart.animate(
+      [{ opacity: 0, transform: 'scale(.6)' }, { opacity: 1, offset: 0.15 },
+        { opacity: 0, transform: `translate(${sway}px, -220px) scale(1.3)` }],
+      { duration: RISE_MS, easing: 'ease-out' });
+    animation.onfinish = animation.oncancel = () => {
+      heart.remove();
+      --this.#hearts;
     };
   }
 
