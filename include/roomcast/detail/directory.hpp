@@ -295,8 +295,11 @@ public:
         if constexpr (std::is_trivially_destructible_v<typename T::context>) delete_item(&item);
         else work.trash.items.push_back(item);
     }
-    void release_people(MessageItem<T>& message, Work<T>& work) noexcept {
+    void release_publisher(MessageItem<T>& message, Work<T>& work) noexcept {
         if (message.publisher) release(*std::exchange(message.publisher, nullptr), work);
+    }
+    void release_people(MessageItem<T>& message, Work<T>& work) noexcept {
+        release_publisher(message, work);
         if (message.except) release(*std::exchange(message.except, nullptr), work);
     }
 

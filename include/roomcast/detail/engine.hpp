@@ -281,6 +281,10 @@ private:
         for (int left = most_due; left > 0; --left) {
             RoomRecord<T>* room = core.timers.due_room(now);
             if (!room) return;
+            if (room->linger_until && *room->linger_until <= now && !room->scheduled) {
+                core.unindex(*room, work);
+                continue;
+            }
             if (room->look_again && *room->look_again <= now) {
                 room->look_again.reset();
                 core.timers.update(*room);
@@ -296,12 +300,10 @@ private:
                 room->active = false;
                 room->idle_since = now;
                 core.timers.update(*room);
-            } else if (room->scheduled) {
+            } else {
                 // Somebody speaks into the empty room: it lingers anew.
                 core.timers.stop_lingering(*room);
                 core.timers.linger(*room, now + room->options.linger);
-            } else {
-                core.unindex(*room, work);
             }
         }
     }

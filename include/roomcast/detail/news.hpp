@@ -66,7 +66,7 @@ public:
 
     void came(Member<T>& member, Work<T>& work) noexcept {
         for (auto* gone = went_.front(); gone; gone = went_.next(*gone))
-            if (gone->user == member.user) return forget(*gone, work);
+            if (gone->user->hash == member.user->hash && gone->user->id == member.user->id) return forget(*gone, work);
         if (make_room_for_name(work)) came_.push_back(member);
     }
     /// `member` is given over: it is in no index any more.

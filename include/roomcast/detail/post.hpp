@@ -66,6 +66,7 @@ public:
         }
         if (change == Change::deletion && (seq == 0 || seq > room->seq.load(std::memory_order_relaxed)))
             return Delivery::no_message;
+        message->epoch = room->epoch;
         return put(*room, message, nullptr, call);
     }
 

@@ -235,8 +235,9 @@ struct MessageItem : Item<T> {
     Frame payload;
     Frame own;                                   // instead, for who publishes
     // Or it stands for a change of the room's log, and says so when its turn
-    // has come: `seq` is then what it is about.
+    // has come: `seq` is then what it is about, in the log of `epoch`.
     Change change = Change::none;
+    std::uint64_t epoch = 0;
     MessageClass message_class = MessageClass::normal;
     Membership<T>* publisher = nullptr;          // kept alive
     ConnectionRecord<T>* except = nullptr;       // kept alive

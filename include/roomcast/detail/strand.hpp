@@ -203,6 +203,8 @@ private:
 
     /// A message's turn has come.
     void serve(Room& room, MessageItem<T>& message, Budget<T>& budget, Lock& lock, Work<T>& work) noexcept {
+        // What a reset has overtaken went with its log.
+        if (message.change == Change::deletion && message.epoch != room.epoch) return core_.directory.release(message, work);
         if (message.change == Change::reset) {
             room.epoch = core_.directory.new_epoch();
             room.seq.store(0, std::memory_order_relaxed);
@@ -219,6 +221,8 @@ private:
                 done = fan_out_.go_on(room, budget, work);
             });
         core_.directory.answered(message);
+        // Though the message may wait for others, unless its publisher gets it otherwise than they.
+        if (message.echo && message.own.empty()) core_.directory.release_publisher(message, work);
         if (barred) {
             ++core_.statistics.dropped;
             return core_.directory.release(message, work);

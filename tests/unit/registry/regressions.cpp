@@ -311,3 +311,59 @@ TEST_CASE("who comes back into a room hears first that it was removed, however m
         CHECK(ann->frames() == Texts{"-r", "+r"});
     }
 }
+
+TEST_CASE("a deletion that a reset has overtaken deletes nothing of the new numbers") {
+    World w{{.room = {.history = 10}}};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    for (const auto& text : numbered("m", 1, 2)) w.rooms.broadcast("r", text);
+    forget(ann, bob);
+    bob->on_send = [&](std::string_view text) {
+        if (text != "go") return;
+        w.rooms.reset("r");
+        w.rooms.broadcast("r", "new 1");
+        CHECK(w.rooms.delete_message("r", 1) == Delivery::queued);
+    };
+    w.rooms.broadcast("r", "go");
+    CHECK(ann->frames() == Texts{"go", "^r", "new 1"});
+    REQUIRE(w.rooms.join(ann, {.room = "r", .since = Position{w.rooms.position("r")->epoch, 0}}));
+    CHECK(w.log->replies.back().history == Texts{"1=new 1"});
+}
+
+TEST_CASE("who was away for a moment is not named, though it was altogether gone") {
+    Options options;
+    options.room.presence = 1s;
+    options.room.presence_names = 10;
+    World w{options};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    w.after(1s);
+    forget(ann);
+    w.rooms.disconnect(bob);
+    const auto again = w.member("bob", "r");
+    w.after(2s);
+    CHECK(ann->frames().empty());
+}
+
+TEST_CASE("an empty room lingers no longer than it may, though it has something to tell") {
+    Options options;
+    options.room.linger = 50ms;
+    options.room.presence = 1s;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    w.rooms.leave(ann, "r");
+    w.after(200ms);
+    CHECK(w.rooms.room_count() == 0);
+}
+
+TEST_CASE("a message that waits for others does not keep the handle of who published it") {
+    Options options;
+    options.room.batch_window = 10ms;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    auto bob = w.member("bob", "r");
+    w.rooms.broadcast("r", "first");
+    REQUIRE(w.rooms.publish(bob, "r", "waits"));
+    w.rooms.disconnect(bob);
+    CHECK(bob.use_count() == 1);
+    w.after(10ms);
+    CHECK(ann->frames() == Texts{"first", "waits"});
+}
