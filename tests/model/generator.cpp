@@ -19,6 +19,25 @@ bool ends_rooms(const Setting& setting) {
     return setting.healthy || setting.options.membership != Membership::many_rooms;
 }
 
+/// What a room has of its own beside its bounds.
+void draw_room_rules(RoomOptions& room, Random& random) {
+    const auto often_none = [&](std::size_t from, std::size_t count) {
+        return random.one_in(2) ? 0 : from + random.below(count);
+    };
+    room.history_age = milliseconds(random.one_in(3) ? 20 + random.below(150) : 0);
+    room.slow_readers = static_cast<roomcast::SlowReaders>(random.one_in(2) ? 0 : random.below(3));
+    room.batch_window = milliseconds(often_none(3, 40));
+    room.presence = milliseconds(often_none(1, 150));
+    room.presence_names = often_none(1, 5);
+}
+
+/// Off, or one of which a token takes whole milliseconds.
+roomcast::Rate draw_rate(Random& random) {
+    if (!random.one_in(3)) return {};
+    static constexpr std::array per_second{8.0, 10.0, 20.0, 40.0, 50.0, 100.0};
+    return {per_second[random.below(per_second.size())], static_cast<double>(1 + random.below(5))};
+}
+
 }  // namespace
 
 Setting random_setting(Membership membership, bool reentrant, Random& random) {
@@ -53,7 +72,12 @@ Setting random_setting(Membership membership, bool reentrant, Random& random) {
     options.close_timeout = milliseconds(random.one_in(4) ? 0 : 50);
     options.turn_sends = setting.short_turns ? 1 + random.below(5) : random.one_in(2) ? 0 : 4096;
     options.join_history_bytes = random.one_in(3) ? 25 : 1024;
+    draw_room_rules(options.room, random);
+    options.batch_messages = random.one_in(2) ? 2 + random.below(5) : 256;
+    options.batch_bytes = random.one_in(3) ? 10 + random.below(40) : 64 * 1024;
     if (reentrant) return setting;
+    setting.bursts = !setting.short_turns && random.one_in(2);
+    options.max_queued = setting.bursts && random.one_in(4) ? 1 + random.below(4) : 64;
     options.max_rooms = often_none(2, 3);
     options.room.linger = milliseconds(often_none(10, 100));
     options.room.idle = milliseconds(random.one_in(4) && ends_rooms(setting) ? 20 + random.below(200) : 0);
@@ -61,6 +85,9 @@ Setting random_setting(Membership membership, bool reentrant, Random& random) {
     options.outbox_bytes = random.one_in(2) ? 60 : 1024;
     options.outbox_control_messages = 2 + random.below(12);
     options.outbox_control_bytes = random.one_in(3) ? 200 : 64 * 1024;
+    options.outbox_age = milliseconds(often_none(20, 200));
+    options.user_rate = draw_rate(random);
+    options.connection_rate = draw_rate(random);
     return setting;
 }
 
@@ -75,7 +102,11 @@ std::string describe(const Setting& setting) {
         << o.room.history_bytes << ", linger " << o.room.linger.count() << ", idle " << o.room.idle.count() << ", keep "
         << o.room.keep_empty << "; grace " << o.grace.count() << ", close timeout " << o.close_timeout.count()
         << ", turn " << o.turn_sends << ", outbox " << o.outbox_messages << " in " << o.outbox_bytes << ", control "
-        << o.outbox_control_messages << " in " << o.outbox_control_bytes << ", join history " << o.join_history_bytes
+        << o.outbox_control_messages << " in " << o.outbox_control_bytes << ", age " << o.outbox_age.count()
+        << ", join history " << o.join_history_bytes << ", batch " << o.batch_messages << " in " << o.batch_bytes
+        << ", queue " << o.max_queued << ", user rate " << o.user_rate.per_second << '/' << o.user_rate.burst
+        << ", connection rate " << o.connection_rate.per_second << '/' << o.connection_rate.burst << "; rooms: "
+        << describe(o.room) << (setting.bursts ? ", bursts" : "")
         << (setting.healthy ? ", healthy" : "") << (setting.reentrant ? ", reentrant" : "");
     return out.str();
 }
@@ -91,7 +122,8 @@ Kind Generator::draw_kind() {
         Weight{Kind::attach, 3},       Weight{Kind::join, 30},           Weight{Kind::leave, 5},
         Weight{Kind::leave_all, 2},    Weight{Kind::disconnect, 2},      Weight{Kind::publish, 12},
         Weight{Kind::broadcast, 12},   Weight{Kind::broadcast_all, 2},   Weight{Kind::send_to_user, 3},
-        Weight{Kind::send, 3},         Weight{Kind::kick_user, 1},       Weight{Kind::kick_connection, 2},
+        Weight{Kind::send, 3},         Weight{Kind::delete_message, 3},  Weight{Kind::reset, 1},
+        Weight{Kind::kick_user, 1},       Weight{Kind::kick_connection, 2},
         Weight{Kind::kick_from, 3},    Weight{Kind::close_room, 1},      Weight{Kind::create_room, 3},
         Weight{Kind::lock_room, 2},    Weight{Kind::set_info, 2},        Weight{Kind::set_tags, 3},
         Weight{Kind::advance, 4},      Weight{Kind::poll, 6},
@@ -120,9 +152,18 @@ Operation Generator::next(const Reference& reference, Time now, std::size_t coun
             default: return op;
         }
         if (op.kind == Kind::publish && random_.one_in(3)) op.own = "m" + std::to_string(op.room) + ".own" + number;
+        draw_worth(op);
         if (random_.one_in(25)) op.payload = FakeSession::unencodable;
         return op;
     }
+}
+
+void Generator::draw_worth(Operation& op) {
+    const bool direct = op.kind == Kind::send_to_user || op.kind == Kind::send;
+    if (direct || random_.one_in(3)) op.message_class = static_cast<roomcast::MessageClass>(random_.below(roomcast::message_classes));
+    if (direct) return;
+    if (op.message_class == roomcast::MessageClass::control && op.flag) op.message_class = roomcast::MessageClass::paid;
+    if (random_.one_in(4)) op.key = 1 + random_.below(3);
 }
 
 Operation Generator::draw(const Reference& reference, Time now) {
@@ -170,7 +211,10 @@ Operation Generator::draw(const Reference& reference, Time now) {
             if (!rooms.empty() && !random_.one_in(4)) op.room = rooms[random_.below(rooms.size())];
             break;
         }
-        case Kind::send:
+        case Kind::delete_message:
+            if (random_.one_in(3)) op.other = connection();
+            if (const auto& room = reference.room(op.room)) op.seq = room->seq + 1 - std::min<std::uint64_t>(room->seq + 1, random_.below(7));
+            break;
         case Kind::lock_room: op.flag = random_.one_in(2); break;
         case Kind::set_info: op.info = random_.index(100); break;
         case Kind::create_room: draw_room(op, now); break;
@@ -224,6 +268,7 @@ void Generator::draw_room(Operation& op, Time now) {
     room.linger = milliseconds(random_.one_in(2) ? 0 : random_.below(80));
     room.keep_empty = random_.one_in(2);
     room.locked = random_.one_in(8);
+    draw_room_rules(room, random_);
     if (!ends_rooms(setting_)) return;
     if (random_.one_in(4)) room.idle = milliseconds(10 + random_.below(60));
     if (random_.one_in(4)) room.ends_at = now + milliseconds(random_.below(100));

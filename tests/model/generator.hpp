@@ -17,6 +17,7 @@ struct Setting {
     std::size_t users = 6;
     std::size_t rooms = 5;
     bool reentrant = false;
+    bool bursts = false;  // some operations come from within one callback
     bool short_turns = false;
     bool healthy = false;  // no send is refused or fails
 };
@@ -36,6 +37,7 @@ private:
     void draw_join(Operation& op, const Reference& reference);
     void draw_room(Operation& op, Time now);
     void draw_reason(Operation& op);
+    void draw_worth(Operation& op);
     Kind draw_kind();
 
     const Setting& setting_;

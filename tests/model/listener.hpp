@@ -16,7 +16,8 @@ namespace model {
 
 /// Watches what one connection hears, knowing nothing of the rest: nothing of
 /// a room before its `joined` or after its end, numbers that only grow,
-/// nothing after the farewell, nothing sent after the close.
+/// nothing after the farewell, nothing sent after the close. Joined frames are
+/// one to a line.
 ///
 /// Payloads say where they belong: `m<room>.<n>` is a room's, `a.<n>` that of
 /// all rooms, anything else the connection's own.
@@ -24,15 +25,14 @@ class Listener {
 public:
     static constexpr const char* any_room = "any";
 
-    /// The room whose traffic a frame is, by a membership in it.
+    /// The room whose traffic a frame is, by a membership in it. Of joined ones
+    /// it is that of all.
     static std::optional<std::string> room_of(std::string_view frame) {
-        const std::string_view text = payload(frame);
-        if (text.starts_with("a.")) return any_room;
-        if (text.starts_with('m') && text.size() > 1 && text[1] >= '0' && text[1] <= '9')
-            return "r" + std::string(text.substr(1, text.find('.') - 1));
-        if (text.starts_with("joined ") || text.starts_with("gap ")) return word(text, 1);
-        if (text.starts_with("moved ")) return std::string(text.substr(text.find('>') + 1));
-        return std::nullopt;
+        std::optional<std::string> found;
+        for_each_line(frame, [&](std::string_view line) {
+            if (const auto room = room_of_line(line); room && (!found || *found == any_room)) found = room;
+        });
+        return found;
     }
 
     /// The room in whose order a frame stands, also when it is the
@@ -41,7 +41,7 @@ public:
         if (const auto room = room_of(frame)) return *room;
         for (const char* event : {"left ", "removed ", "published "})
             if (frame.starts_with(event)) return word(frame, 1);
-        return {};
+        return frame.starts_with("not ") ? word(frame, 2) : "";
     }
 
     /// A room was closed with this connection in it: a new one of the same
@@ -61,8 +61,37 @@ public:
             closed_ = true;
             return {};
         }
+        std::string fault;
+        for_each_line(item.text, [&](std::string_view line) {
+            if (fault.empty()) fault = hear_line(line);
+        });
+        return fault;
+    }
+
+private:
+    template <class Visit>
+    static void for_each_line(std::string_view frame, Visit visit) {
+        for (;;) {
+            const auto end = frame.find('\n');
+            visit(frame.substr(0, end));
+            if (end == frame.npos) return;
+            frame.remove_prefix(end + 1);
+        }
+    }
+    static std::optional<std::string> room_of_line(std::string_view frame) {
+        const std::string_view text = payload(frame);
+        if (text.starts_with("a.")) return any_room;
+        if (text.starts_with('m') && text.size() > 1 && text[1] >= '0' && text[1] <= '9')
+            return "r" + std::string(text.substr(1, text.find('.') - 1));
+        for (const char* event : {"joined ", "gap ", "presence ", "deleted ", "reset ", "sampled "})
+            if (text.starts_with(event)) return word(text, 1);
+        if (text.starts_with("moved ")) return std::string(text.substr(text.find('>') + 1));
+        return std::nullopt;
+    }
+
+    std::string hear_line(std::string_view frame) {
         if (farewell_) return "after the farewell";
-        const std::string_view text = payload(item.text);
+        const std::string_view text = payload(frame);
         if (text.starts_with("farewell ")) {
             farewell_ = true;
             return {};
@@ -71,7 +100,7 @@ public:
             last_.erase(word(text, 1));
             return {};
         }
-        const auto room = room_of(item.text);
+        const auto room = room_of_line(frame);
         if (!room) return {};
         if (text.starts_with("joined ")) return joined(*room, text);
         if (text.starts_with("moved ")) {
@@ -82,10 +111,9 @@ public:
         if (doubtful_.count(*room)) return {};
         const auto here = last_.find(*room);
         if (here == last_.end()) return "not in this room";
-        return numbered(here->second, item.text, text);
+        return numbered(here->second, frame, text);
     }
 
-private:
     static std::string_view payload(std::string_view frame) {
         const auto colon = frame.find_first_not_of("0123456789");
         return colon != 0 && colon != frame.npos && frame[colon] == ':' ? frame.substr(colon + 1) : frame;
@@ -114,6 +142,7 @@ private:
             last = to;
             return {};
         }
+        if (text.starts_with("reset ")) last = 0;
         if (frame.size() == text.size()) return {};
         const std::uint64_t seq = number(frame, "");
         if (seq <= last) return "the numbers do not grow: " + std::to_string(last);

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 
+#include "roomcast/message.hpp"
 #include "roomcast/options.hpp"
 #include "roomcast/testing/fake_connection.hpp"
 #include "roomcast/testing/manual_clock.hpp"
@@ -27,6 +28,7 @@ enum class Kind : std::uint8_t {
     renew, stall, fail, throws, resume, writable,
     attach, join, leave, leave_all, disconnect,
     publish, broadcast, broadcast_all, send_to_user, send,
+    delete_message, reset,
     kick_user, kick_connection, kick_from, close_room,
     create_room, lock_room, set_info, set_tags, advance, poll,
 };
@@ -34,6 +36,7 @@ inline constexpr std::array kind_names{
     "renew", "stall", "fail", "throws", "resume", "writable",
     "attach", "join", "leave", "leave_all", "disconnect",
     "publish", "broadcast", "broadcast_all", "send_to_user", "send",
+    "delete_message", "reset",
     "kick_user", "kick_connection", "kick_from", "close_room",
     "create_room", "lock_room", "set_info", "set_tags", "advance", "poll",
 };
@@ -48,11 +51,13 @@ struct Operation {
     int room = none;
     std::string payload{};
     std::string own{};
-    std::uint64_t require = 0, exclude = 0, tags = 0;
+    roomcast::MessageClass message_class = roomcast::MessageClass::normal;
+    std::uint64_t require = 0, exclude = 0, tags = 0, key = 0;
+    std::uint64_t seq = 0;  // what is deleted
     std::size_t n = 0;  // history; which send fails; batch
     std::optional<std::uint64_t> since{};
     bool right_epoch = true;
-    bool flag = true;  // may_migrate, numbered, locked, control
+    bool flag = true;  // may_migrate, numbered, locked
     bool update_info = false;
     bool by_handle = false;  // through a room handle
     int info = 0;
@@ -61,6 +66,31 @@ struct Operation {
     RoomOptions room_options{};
     milliseconds time{0};
 };
+
+/// What differs from the default.
+inline std::string describe(const RoomOptions& room) {
+    std::ostringstream out;
+    const RoomOptions plain;
+    const auto field = [&](const char* name, const auto& value, const auto& omitted) {
+        if (!(value == omitted)) out << (out.tellp() == 0 ? "" : " ") << name << '=' << value;
+    };
+    field("max_users", room.max_users, plain.max_users);
+    field("history", room.history, plain.history);
+    field("history_bytes", room.history_bytes, plain.history_bytes);
+    field("history_age", room.history_age.count(), plain.history_age.count());
+    field("linger", room.linger.count(), plain.linger.count());
+    field("idle", room.idle.count(), plain.idle.count());
+    field("keep_empty", room.keep_empty, plain.keep_empty);
+    field("locked", room.locked, plain.locked);
+    if (room.ends_at)
+        out << " ends_at=" << std::chrono::duration_cast<milliseconds>(room.ends_at->time_since_epoch()).count();
+    field("slow_readers", static_cast<int>(room.slow_readers), static_cast<int>(plain.slow_readers));
+    field("batch_window", room.batch_window.count(), plain.batch_window.count());
+    field("rate", room.rate.per_second, plain.rate.per_second);
+    field("presence", room.presence.count(), plain.presence.count());
+    field("presence_names", room.presence_names, plain.presence_names);
+    return out.str();
+}
 
 inline std::string describe(const Operation& op) {
     std::ostringstream out;
@@ -74,6 +104,9 @@ inline std::string describe(const Operation& op) {
     field("room", op.room, none);
     field("payload", op.payload, std::string());
     field("own", op.own, std::string());
+    field("class", static_cast<int>(op.message_class), static_cast<int>(roomcast::MessageClass::normal));
+    field("key", op.key, 0u);
+    field("seq", op.seq, 0u);
     field("require", op.require, 0u);
     field("exclude", op.exclude, 0u);
     field("tags", op.tags, 0u);
@@ -85,15 +118,7 @@ inline std::string describe(const Operation& op) {
     field("info", op.info, 0);
     field("context", op.context, 0);
     if (!op.reason.text.empty()) out << " code=" << static_cast<int>(op.reason.code);
-    const RoomOptions plain;
-    field("max_users", op.room_options.max_users, plain.max_users);
-    field("history", op.room_options.history, plain.history);
-    field("linger", op.room_options.linger.count(), plain.linger.count());
-    field("idle", op.room_options.idle.count(), plain.idle.count());
-    field("keep_empty", op.room_options.keep_empty, plain.keep_empty);
-    field("locked", op.room_options.locked, plain.locked);
-    if (op.room_options.ends_at)
-        out << " ends_at=" << std::chrono::duration_cast<milliseconds>(op.room_options.ends_at->time_since_epoch()).count();
+    if (op.kind == Kind::create_room) out << ' ' << describe(op.room_options);
     field("ms", op.time.count(), 0);
     return out.str();
 }

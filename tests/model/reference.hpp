@@ -8,11 +8,16 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "model/bucket.hpp"
 #include "model/operation.hpp"
+#include "model/outbox.hpp"
+#include "model/past.hpp"
+#include "model/presence.hpp"
 #include "model/words.hpp"
 #include "roomcast/results.hpp"
 #include "roomcast/testing/fake_connection.hpp"
@@ -26,27 +31,36 @@ using roomcast::LeaveCause;
 using roomcast::Refusal;
 using roomcast::testing::Heard;
 
+/// What a connection hears of the end of a stay.
+enum class Farewell { silent, left, removed };
+
+/// A stay that has ended; its connection has not heard of it yet.
+struct Parting {
+    int connection = none;
+    std::uint64_t stay = 0;
+    Farewell farewell = Farewell::silent;
+    int context = 0;
+    CloseReason reason{};
+};
+
 /// A registry as plain as can be: lists that are searched from end to end, no
-/// queue, no thread. What it answers and tells is text, so that two outcomes
-/// are compared by `==`.
+/// thread, no memory to run out of. What it answers and tells is text, so that
+/// two outcomes are compared by `==`.
+///
+/// An operation first changes who is where and answers (reference.cpp,
+/// people.cpp); then, one after another, the rooms that it concerned take a
+/// turn (turns.cpp), in which they tell their people (post.cpp).
 class Reference {
 public:
-    /// What waits for a busy connection.
-    struct Entry {
-        std::string text;
-        int room = none;           // whose traffic it is; none: the connection's own
-        bool control = false;
-        std::uint64_t seq = 0;     // numbered; first missed, of a gap
-        std::uint64_t last = 0;
-        std::uint64_t missed = 0;  // more than 0: a gap
-    };
+    /// A connection in a room.
     struct Place {
         int room;
         std::uint64_t tags;
-        std::uint64_t began;  // no two are equal
+        std::uint64_t stay;  // no two are equal
+        bool told = false;   // of its join: from there on it hears the room
     };
     /// What comes next for a removed connection.
-    enum class Step { open, close, terminate };
+    enum class Step { open, farewell, close, terminate };
     enum class Answer { accepted, busy, failed };
     struct Connection {
         // The transport.
@@ -62,28 +76,56 @@ public:
         int user = none;
         std::uint64_t age = 0;
         std::vector<Place> places{};  // in the order of joining
-        std::deque<Entry> outbox{};
-        std::string untold{};  // of the room it was removed from; before its own farewell
+        std::optional<Outbox> outbox{};
+        Bucket rate{};
+        std::size_t reasons_to_wait = 0;  // with its farewell: rooms that still have something for it
+        std::string named{};              // the room that its farewell names
         CloseCode code = CloseCode::normal;
         std::string reason{};
-        Time due{};
+        std::optional<Time> due{};  // of its step
     };
     struct Member {
         std::vector<int> connections;
         int info;
     };
+    /// What waits for its turn in a room: a join that is to be told, a message,
+    /// or a change of the room's log.
+    struct Item {
+        Operation op{};
+        int connection = none;   // who joins or publishes
+        std::uint64_t stay = 0;  // as which stay
+        int from = none;         // of a join: the room that it ended
+        bool follower = false;
+        std::uint64_t epoch = 0;  // that `op.since` or `op.seq` is about
+        int except = none;
+        std::uint64_t seq = 0;   // once it has one
+
+        [[nodiscard]] bool is_join() const { return op.kind == Kind::join; }
+        [[nodiscard]] bool filtered() const { return op.require || op.exclude || except != none; }
+    };
     struct Room {
         RoomOptions options{};
-        std::uint64_t born = 0;  // no two are equal
+        std::uint64_t born = 0;   // no two are equal
+        std::uint64_t epoch = 0;  // of its log; the same
         int creator = none;
         bool entered = false;  // somebody has been in it
         bool active = false;   // since the idle time was last looked at
         Time idle_since{};
         std::map<int, Member> members{};
+        std::vector<std::pair<int, std::uint64_t>> stays{};  // connection and stay, in the order of their joins
         std::uint64_t seq = 0;
-        std::deque<std::pair<std::uint64_t, std::string>> history{};
+        Past past{};
         std::optional<Time> linger_until{};
         std::uint64_t emptied = 0;
+        // Its work.
+        bool scheduled = false;  // for a turn
+        std::deque<Item> queue{};
+        std::deque<Parting> ended{};      // to be told next
+        std::vector<Parting> leaving{};   // once what they asked for is answered
+        std::vector<Item> batch{};        // messages that wait for each other
+        Time batch_until{};
+        Presence presence{};
+        std::optional<CloseReason> closed{};
     };
 
     /// When poll has to look at it.
@@ -99,8 +141,9 @@ public:
     /// Does what `op` says and answers as a registry would, in words.
     std::string apply(const Operation& op, Time now);
 
-    /// Empty rooms go; a part of `apply`.
-    void sweep();
+    /// The same from within a callback: what follows is left to `work_off`.
+    std::string apply_within(const Operation& op, Time now);
+    void work_off();
 
     /// A send to this connection has failed.
     void broken(int c);
@@ -130,44 +173,87 @@ private:
     static bool open(const Connection& c) { return c.known && c.step == Step::open; }
     Connection& at(int c) { return connections_[index(c)]; }
     Room& in(int r) { return *rooms_[index(r)]; }
-    std::vector<int> connections_in(int r) const;
+    Place* find_place(int c, std::uint64_t stay);
 
+    // What operations answer, and do at once.
     std::string act(const Operation& op);
     std::string attach(const Operation& op);
     std::string join(const Operation& op);
     Refusal refuse_connection(int c, int user, std::size_t going) const;
-    void drop_oldest_devices(int user);
+    std::string tell(const Operation& op);
+    std::string change_log(const Operation& op);
+    std::optional<std::string> limit(const Operation& op);
+    bool is_full(int r) const;
+    bool push(int r, const Operation& op, int publisher);
     std::string send(const Operation& op);
     std::string kick(const Operation& op);
-    void forget(int c, LeaveCause cause);
     void poll();
+    void expire_rooms();
+    void end_too_slow();
 
-    void open_room(int r, const RoomOptions& options, int creator);
+    // Who is where.
+    std::uint64_t enter(int c, int r, std::uint64_t tags, int info);
+    void end(int c, int r, LeaveCause cause, CloseCode code, bool told = true, Parting how = {});
+    void leave(int c, int r, int context);
+    void expel(int c, int r, CloseReason reason, int named = none);
+    void remove(int c, LeaveCause cause, CloseReason reason, int named = none);
+    void drop_oldest_devices(int user);
+    void forget(int c, LeaveCause cause);
+    bool closes_without_room() const;
     bool find_place_for_room();
+    void open_room(int r, const RoomOptions& options, int creator);
+    void drop_room(int r);
     void close_room(int r, CloseReason reason);
-
-    void enter(int c, int r, std::uint64_t tags, int info);
-    void leave(int c, int r, LeaveCause cause, CloseCode code, bool told = true);
-    void expel(int c, int r, CloseReason reason, int named, bool tell = true);
-    void say_untold(int c);
-    void remove(int c, LeaveCause cause, CloseReason reason, int named);
+    void ready(int c);
+    void one_reason_less(int c);
     void take_step(int c);
 
-    std::string tell(const Operation& op);
-    void fan_out(const Operation& op, int origin);
-    void greet(int c, const Operation& op, int from, bool follower);
-    bool put(int c, Entry entry);
-    Answer attempt(int c, const std::string& text);
-    void store(int c, Entry entry);
-    void flush(int c);
+    // A room's turn.
+    void schedule(int r);
+    void run_turn(int r);
+    void finish(int r);
+    bool begin_next(int r);
+    void part(int r);
+    void answered(Room& room, std::uint64_t stay);
+    void tell_join(int r, const Item& join);
+    void not_joined(int r, const Item& join);
+    void serve(int r, Item message);
+    bool can_be_encoded(const Room& room, const Item& message) const;
+    void change_log(int r, Item& change);
+    void answer_publisher(int r, const Item& message, bool taken);
+    void send_batch(int r);
+    bool take_apart(int r);
+
+    // Bringing it to connections.
     std::string wire(int c, const std::string& payload, std::uint64_t seq) const;
+    std::optional<Letter> letter(const Item& message, int r, int c, const Place& place) const;
+    std::optional<std::string> in_one_piece(const std::vector<Item>& batch, int r, int c, const Place& place) const;
+    bool hears(const Connection& c) const;
+    bool has_ended(int c, const Letter& letter) const;
+    bool put(int c, const Letter& letter);
+    bool deliver(int c, const Letter& letter, std::optional<Answer> answer);
+    Answer attempt(int c, const std::string& text);
+    void store(int c, const Letter& letter, bool was_busy);
+    void keep_bounds(int c);
+    bool has_too_much(const Outbox& outbox) const;
+    void end_slow_reader(int c);
+    roomcast::SlowReaders policy_of(const Letter& letter) const;
+    void flush_soon(int c);
+    void flush(int c);
 
     Options options_;
     std::vector<Connection> connections_;
     std::size_t users_;
     std::vector<std::optional<Room>> rooms_;
     bool sends_;
+    std::map<int, Bucket> user_rates_;
+    std::set<std::uint64_t> expelled_;  // stays that ended by force
+    bool within_ = false;  // a callback
     bool migrating_ = false;  // who leaves now is told of as migrated
+    // What is left to be done, in this order.
+    std::deque<int> ready_;    // connections, for their next step
+    std::deque<int> flushes_;  // connections
+    std::deque<int> turns_;    // rooms
     std::vector<std::string> events_;
     roomcast::Statistics statistics_{};
     std::uint64_t clock_ = 0;  // ages, in no unit

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <optional>
@@ -27,6 +28,8 @@ inline std::string room_name(const std::string& id) { return id; }
 inline std::string user_name(std::uint64_t id) { return user_name(static_cast<int>(id)); }
 inline std::string room_name(std::uint64_t id) { return room_name(static_cast<int>(id)); }
 
+inline constexpr const char* deleted_payload = "#";
+
 struct JoinedText {
     std::string room, user;
     std::optional<std::string> from, creator;
@@ -35,7 +38,7 @@ struct JoinedText {
     std::uint64_t seq = 0;
     roomcast::Counts counts{};
     bool was_recovering = false, recovered = false;
-    std::vector<std::pair<std::uint64_t, std::string>> history;
+    std::vector<std::pair<std::uint64_t, std::string>> history;  // deleted_payload where it was deleted
 };
 
 inline std::string joined_text(const JoinedText& e) {
@@ -69,6 +72,31 @@ inline std::string published_text(const std::string& room, int context, std::uin
     if (context == 0) return {};
     return "published " + room + ' ' + std::to_string(context) + " as " + std::to_string(seq);
 }
+inline std::string not_published_text(const std::string& room, int context) {
+    return context == 0 ? "" : "not published " + room + ' ' + std::to_string(context);
+}
+inline std::string not_joined_text(const std::string& room, int context) {
+    return context == 0 ? "" : "not joined " + room + ' ' + std::to_string(context);
+}
+inline std::string deleted_text(const std::string& room, std::uint64_t seq) {
+    return "deleted " + room + ' ' + std::to_string(seq);
+}
+inline std::string reset_text(const std::string& room, std::uint64_t seq) {
+    return "reset " + room + ' ' + std::to_string(seq);
+}
+
+/// A user and the host's info about it.
+using NameText = std::pair<std::string, int>;
+inline std::string presence_text(const std::string& room, roomcast::Counts counts, const std::vector<NameText>& came,
+                                 const std::vector<NameText>& went) {
+    std::string text = "presence " + room + ' ' + std::to_string(counts.users) + '/' + std::to_string(counts.connections);
+    for (const auto& [user, info] : came) text += " +" + user + '=' + std::to_string(info);
+    for (const auto& [user, info] : went) text += " -" + user + '=' + std::to_string(info);
+    return text;
+}
+inline std::string sampled_text(const std::string& room, std::uint64_t left_out) {
+    return "sampled " + room + ' ' + std::to_string(left_out);
+}
 
 /// The registry's control events in these words.
 struct PlainEvents : roomcast::SilentEvents {
@@ -80,7 +108,8 @@ struct PlainEvents : roomcast::SilentEvents {
         if (e.from) text.from = room_name(*e.from);
         if (e.creator) text.creator = user_name(*e.creator);
         if (e.context) text.context = *e.context;
-        for (const auto& entry : e.history) text.history.emplace_back(entry.seq, std::string_view(entry.payload));
+        for (const auto& entry : e.history)
+            text.history.emplace_back(entry.seq, entry.deleted ? deleted_payload : entry.payload);
         return joined_text(text);
     }
     template <class T>
@@ -107,7 +136,41 @@ struct PlainEvents : roomcast::SilentEvents {
     std::string published(const roomcast::PublishedEvent<T>& e) const {
         return published_text(room_name(e.room), e.context, e.position.seq);
     }
+    template <class T>
+    std::string not_published(const roomcast::CancelledEvent<T>& e) const {
+        return not_published_text(room_name(e.room), e.context);
+    }
+    template <class T>
+    std::string not_joined(const roomcast::CancelledEvent<T>& e) const {
+        return not_joined_text(room_name(e.room), e.context);
+    }
+    template <class T>
+    std::string presence(const roomcast::PresenceEvent<T>& e) const {
+        const auto names = [](const auto& list) {
+            std::vector<NameText> texts;
+            for (const auto& name : list) texts.emplace_back(user_name(*name.user), *name.info);
+            return texts;
+        };
+        return presence_text(room_name(e.room), e.counts, names(e.came), names(e.went));
+    }
+    template <class T>
+    std::string deleted(const roomcast::DeletedEvent<T>& e) const {
+        return deleted_text(room_name(e.room), e.seq);
+    }
+    template <class T>
+    std::string reset(const roomcast::ResetEvent<T>& e) const {
+        return reset_text(room_name(e.room), e.position.seq);
+    }
+    template <class T>
+    std::string sampled(const roomcast::SampledEvent<T>& e) const {
+        return sampled_text(room_name(e.room), e.left_out);
+    }
 };
+
+/// A message that came too soon.
+inline std::string limited_text(std::chrono::nanoseconds wait) {
+    return "rate_limited, " + std::to_string(wait.count()) + " ns to wait";
+}
 
 /// An observer's event.
 struct EventText {
