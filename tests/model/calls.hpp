@@ -100,7 +100,7 @@ template <class Ids>
 std::string World<Ids>::real_message(const Operation& op, const FakeConnection& c, const FakeConnection& other) {
     const auto room = Ids::room(op.room);
     const FakeConnection* except = other ? &other : nullptr;
-    const typename Registry::Publish publish{.own = op.own, .context = op.context, .require = op.require,
+    const typename Registry::Publish publish{.own = op.own, .echo = op.echo, .context = op.context, .require = op.require,
                                              .exclude = op.exclude, .numbered = op.flag,
                                              .message_class = op.message_class, .key = op.key};
     const typename Registry::Broadcast broadcast{.except = except, .require = op.require, .exclude = op.exclude,

@@ -75,7 +75,14 @@ Setting random_setting(Membership membership, bool reentrant, Random& random) {
     draw_room_rules(options.room, random);
     options.batch_messages = random.one_in(2) ? 2 + random.below(5) : 256;
     options.batch_bytes = random.one_in(3) ? 10 + random.below(40) : 64 * 1024;
-    if (reentrant) return setting;
+    if (reentrant) {
+        // Nobody is too slow: the reference does not know what waits.
+        options.room.slow_readers = roomcast::SlowReaders::drop_oldest;
+        options.outbox_age = milliseconds(0);
+        options.outbox_control_messages = 1'000'000;
+        options.outbox_control_bytes = 1'000'000'000;
+        return setting;
+    }
     setting.bursts = !setting.short_turns && random.one_in(2);
     options.max_queued = setting.bursts && random.one_in(4) ? 1 + random.below(4) : 64;
     options.max_rooms = often_none(2, 3);
@@ -152,6 +159,7 @@ Operation Generator::next(const Reference& reference, Time now, std::size_t coun
             default: return op;
         }
         if (op.kind == Kind::publish && random_.one_in(3)) op.own = "m" + std::to_string(op.room) + ".own" + number;
+        if (op.kind == Kind::publish) op.echo = !random_.one_in(6);
         draw_worth(op);
         if (random_.one_in(25)) op.payload = FakeSession::unencodable;
         return op;

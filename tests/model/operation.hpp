@@ -59,6 +59,7 @@ struct Operation {
     bool right_epoch = true;
     bool flag = true;  // may_migrate, numbered, locked
     bool update_info = false;
+    bool echo = true;        // to who publishes it
     bool by_handle = false;  // through a room handle
     int info = 0;
     int context = 0;
@@ -114,6 +115,7 @@ inline std::string describe(const Operation& op) {
     if (op.since) out << " since=" << *op.since << (op.right_epoch ? "" : " (of another epoch)");
     field("flag", op.flag, true);
     field("update_info", op.update_info, false);
+    field("echo", op.echo, true);
     field("by_handle", op.by_handle, false);
     field("info", op.info, 0);
     field("context", op.context, 0);

@@ -21,18 +21,19 @@ std::string Reference::wire(int c, const std::string& payload, std::uint64_t seq
 std::optional<Letter> Reference::letter(const Item& message, int r, int c, const Place& place) const {
     const Operation& op = message.op;
     if (c == message.except || (place.tags & op.require) != op.require || (place.tags & op.exclude) != 0) return std::nullopt;
-    const bool own = message.stay == place.stay && !op.own.empty();
-    return Letter{.text = wire(c, own ? op.own : op.payload, message.seq), .room = r, .stay = place.stay,
+    const bool apart = message.stay == place.stay && message.is_apart();
+    if (apart && !op.echo) return std::nullopt;
+    return Letter{.text = wire(c, apart ? op.own : op.payload, message.seq), .room = r, .stay = place.stay,
                   .message_class = op.message_class, .seq = message.seq, .key = op.key};
 }
 
-/// All messages as one, unless this member has one in a form of its own.
+/// All messages as one, unless this member gets one of them otherwise.
 std::optional<std::string> Reference::in_one_piece(const std::vector<Item>& batch, int r, int c, const Place& place) const {
     std::string whole;
     for (const Item& message : batch) {
         const auto one = letter(message, r, c, place);
         if (!one) return std::nullopt;
-        if (batch.size() > 1 && message.stay == place.stay && !message.op.own.empty()) return std::nullopt;
+        if (batch.size() > 1 && message.stay == place.stay && message.is_apart()) return std::nullopt;
         whole += (whole.empty() ? "" : "\n") + one->text;
     }
     return whole;

@@ -101,6 +101,8 @@ public:
         std::uint64_t seq = 0;   // once it has one
 
         [[nodiscard]] bool is_join() const { return op.kind == Kind::join; }
+        /// Whether its publisher gets it in another form, or not at all.
+        [[nodiscard]] bool is_apart() const { return !op.echo || !op.own.empty(); }
         [[nodiscard]] bool filtered() const { return op.require || op.exclude || except != none; }
     };
     struct Room {

@@ -203,9 +203,10 @@ private:
         if (!fails || !is_of_any_room(c, frame)) called_back();
         // A failed send to a membership that has ended meanwhile is nobody's
         // concern any more.
-        if (!fails || membership == ended || membership_of(c, frame) != membership) return;
+        if (!fails || membership == ended || (membership && membership_of(c, frame) != membership)) return;
         log(std::string(2 * depth_, ' ') + "(c" + std::to_string(c) + " is broken by '" + std::string(frame) + "')");
         reference_.broken(c);
+        reference_.work_off();
     }
 
     /// When the membership began that a frame belongs to; none for frames of
@@ -216,15 +217,17 @@ private:
         if (!room) return std::nullopt;
         for (const auto& place : reference_.connection(c).places)
             if (*room == Listener::any_room || room_name(place.room) == *room) return place.stay;
+        // Who has left hears even so that it was in: that is its own.
+        if (frame.starts_with("joined ") || frame.starts_with("moved ")) return std::nullopt;
         return ended;
     }
 
-    /// A batch holds who published what it has a form of its own of.
+    /// A batch holds those who get what they published otherwise than the rest.
     bool is_held(int c) const {
         for (int r = 0; r < static_cast<int>(setting_.rooms); ++r)
             if (const auto& room = reference_.room(r))
                 for (const auto& message : room->batch)
-                    if (message.connection == c && !message.op.own.empty()) return true;
+                    if (message.connection == c && message.is_apart()) return true;
         return false;
     }
 
