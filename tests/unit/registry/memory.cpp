@@ -130,6 +130,98 @@ TEST_CASE("attach, publish, broadcast and create_room that run out of memory hav
     CHECK(rooms.position(long_room)->seq == 2);
 }
 
+TEST_CASE("delete_message and reset that run out of memory have changed nothing", "[invariant-9]") {
+    std::vector<Quiet> sessions(1);
+    Rooms rooms({.room = {.history = 10}});
+    REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
+    rooms.broadcast(long_room, "1");
+    rooms.broadcast(long_room, "2");
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.delete_message(long_room, 1) == Delivery::sent; }) == 1);
+    const auto before = *rooms.position(long_room);
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.reset(long_room) == Delivery::sent; }) == 1);
+    CHECK(rooms.position(long_room)->epoch != before.epoch);
+    CHECK(rooms.position(long_room)->seq == 0);
+}
+
+TEST_CASE("a message that runs out of memory before it is taken costs nobody a token", "[invariant-9]") {
+    std::vector<Quiet> sessions(1);
+    Rooms rooms({.room = {.rate = {1, 3}}, .user_rate = {1, 2}, .connection_rate = {1, 2}});
+    REQUIRE(rooms.join(&sessions[0], {.user = long_user, .room = long_room}));
+    const auto publish = [&] { return rooms.publish(&sessions[0], long_room, "x"); };
+    CHECK(fail_each(rooms, sessions, [&] { return publish() == Delivery::sent; }) >= 3);
+    CHECK(publish() == Delivery::sent);
+    CHECK(publish() == Delivery::rate_limited);
+    CHECK(rooms.position(long_room)->seq == 2);
+}
+
+TEST_CASE("a join with history that runs out of memory has changed nothing, or ends who could not be told", "[invariant-9]") {
+    ManualClock clock;
+    Rooms rooms({.room = {.history = 10, .presence = 1s, .presence_names = 3}, .grace = 0ms, .close_timeout = 0ms}, {.clock = clock});
+    std::vector<Quiet> sessions(60);
+    REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
+    for (int i = 0; i < 10; ++i) rooms.broadcast(long_room, "something to remember");
+    std::size_t thrown = 0, ended = 0, n = 0;
+    while (true) {
+        REQUIRE(++n < sessions.size());
+        const State before = state(rooms, sessions);
+        bool failed = false, taken = false;
+        try {
+            const allocations::Failure failure(n);
+            taken = bool(rooms.join(&sessions[n], {.user = long_user, .room = long_room, .history = 5}));
+            failed = failure.happened();
+        } catch (const std::bad_alloc&) {
+            ++thrown;
+            CHECK(state(rooms, sessions) == before);
+            continue;
+        }
+        CHECK(taken);
+        if (!failed) break;
+        ++ended;
+        CHECK_FALSE(rooms.is_member(&sessions[n], long_room));
+        CHECK(sessions[n].ended == 1);
+        CHECK(rooms.count() == before.counts);
+    }
+    CHECK(thrown >= 5);
+    CHECK(ended >= 1);
+    CHECK(rooms.is_member(&sessions[n], long_room));
+    clock.advance(2s);
+    rooms.poll();
+    CHECK(rooms.count(long_room) == Counts{2, 2});
+}
+
+TEST_CASE("a message with a key that runs out of memory in an outbox costs at most that connection", "[invariant-8]") {
+    for (std::size_t n = 1;; ++n) {
+        std::vector<Quiet> sessions(2);
+        Rooms rooms;
+        for (std::size_t i = 0; i < sessions.size(); ++i)
+            REQUIRE(rooms.join(&sessions[i], {.user = std::to_string(i), .room = "r"}));
+        sessions[1].busy = true;
+        const auto count = [&] { return rooms.broadcast("r", "x", {.numbered = false, .key = 7}); };
+        CHECK(count() == Delivery::sent);
+        bool thrown = false, failed = false;
+        {
+            const allocations::Failure failure(n);
+            try {
+                count();
+            } catch (const std::bad_alloc&) {
+                thrown = true;
+            }
+            failed = failure.happened();
+        }
+        CHECK(sessions[0].sent == (thrown ? 1 : 2));
+        const bool stays = rooms.is_member(&sessions[1], "r");
+        CHECK((stays || (failed && !thrown)));
+        CHECK(rooms.statistics().replaced == (stays && !thrown ? 1u : 0u));
+        sessions[1].busy = false;
+        rooms.writable(&sessions[1]);
+        CHECK(sessions[1].sent == (stays ? 1 : 0));
+        rooms.disconnect(&sessions[1]);
+        CHECK(rooms.statistics().memory == 0);
+        if (!failed) break;
+        REQUIRE(n < 20);
+    }
+}
+
 TEST_CASE("leave, disconnect and kick allocate nothing", "[invariant-9]") {
     std::vector<Quiet> sessions(6);
     Rooms rooms({.membership = Membership::many_rooms, .room = {.linger = 60s}});
