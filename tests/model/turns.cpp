@@ -112,9 +112,10 @@ void Reference::tell_join(int r, const Item& join) {
     JoinedText text{.room = room_name(r), .user = user_name(at(c).user), .from = {}, .creator = {},
                     .info = place ? room.members.at(at(c).user).info : 0, .context = {}, .seq = room.seq,
                     .counts = counts(r), .history = {}};
-    if (join.follower) say(moved_text(room_name(join.from), room_name(r)));
-    else text.context = join.op.context;
-    if (join.from != none) text.from = room_name(join.from);
+    const bool has_gone = join.from != none && !is_member(c, join.from);  // from there, and is not back
+    if (join.follower && has_gone) say(moved_text(room_name(join.from), room_name(r)));
+    if (!join.follower) text.context = join.op.context;
+    if (has_gone) text.from = room_name(join.from);
     if (room.creator != none) text.creator = user_name(room.creator);
     // What it missed, or the newest of it.
     const bool same_log = join.op.since && join.epoch == room.epoch && *join.op.since <= room.seq;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -87,8 +88,11 @@ inline std::string reset_text(const std::string& room, std::uint64_t seq) {
 
 /// A user and the host's info about it.
 using NameText = std::pair<std::string, int>;
-inline std::string presence_text(const std::string& room, roomcast::Counts counts, const std::vector<NameText>& came,
-                                 const std::vector<NameText>& went) {
+/// In the order of their names: that of their coming is not promised.
+inline std::string presence_text(const std::string& room, roomcast::Counts counts, std::vector<NameText> came,
+                                 std::vector<NameText> went) {
+    std::sort(came.begin(), came.end());
+    std::sort(went.begin(), went.end());
     std::string text = "presence " + room + ' ' + std::to_string(counts.users) + '/' + std::to_string(counts.connections);
     for (const auto& [user, info] : came) text += " +" + user + '=' + std::to_string(info);
     for (const auto& [user, info] : went) text += " -" + user + '=' + std::to_string(info);

@@ -36,13 +36,14 @@ public:
         const bool present = !m.dead;
         if (present) core_.directory.admit(m);
         if (!courier_.hears(c)) return;
+        const auto* const from = join.from && !is_in(c, join.from->id) ? &join.from->id : nullptr;
         const Counts counts{room.user_count, room.connection_count};
         auto shared_info = present ? m.member->info : nullptr;
         Unlocked unlocked(lock);
         const auto info = std::move(shared_info);  // which may be its last holder
         try_to_tell(c, work, [&] {
-            if (join.follower)
-                say(c, m, present, core_.events.moved(MovedEvent<T>{c.handle, join.from->id, room.id}), work);
+            if (join.follower && from)
+                say(c, m, present, core_.events.moved(MovedEvent<T>{c.handle, *from, room.id}), work);
             bool recovered = false;
             const auto history = wanted_history(room, join, recovered);
             static const typename T::member_info no_info{};
@@ -50,7 +51,7 @@ public:
                 .connection = c.handle,
                 .room = room.id,
                 .user = c.user->id,
-                .from = join.from ? &join.from->id : nullptr,
+                .from = from,
                 .creator = room.creator ? &*room.creator : nullptr,
                 .info = info ? *info : no_info,
                 .context = join.follower ? nullptr : &join.context,
@@ -123,6 +124,14 @@ private:
             const std::string text = write();
             if (!text.empty()) courier_.deliver(c, {Courier<T>::control_frame(c, text)}, work);
         });
+    }
+
+    /// Lock held. By name: who has gone back to where this join came from is not
+    /// told that it has left.
+    [[nodiscard]] static bool is_in(const Connection& c, const typename T::room_id& room) noexcept {
+        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
+            if (m->room->id == room) return true;
+        return false;
     }
 
     /// `present`: as part of the room's traffic.

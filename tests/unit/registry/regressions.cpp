@@ -367,3 +367,19 @@ TEST_CASE("a message that waits for others does not keep the handle of who publi
     w.after(10ms);
     CHECK(ann->frames() == Texts{"first", "waits"});
 }
+
+TEST_CASE("who has gone back is not told by a late answer that it has left") {
+    World w;
+    const auto host = w.member("host", "hall"), ann = w.member("ann", "a");
+    host->on_send = [&](std::string_view) {
+        REQUIRE(w.join(ann, "b"));
+        w.rooms.leave(ann, "b");
+        REQUIRE(w.join(ann, "a"));
+    };
+    w.log->replies.clear();
+    w.rooms.broadcast("hall", "go");
+    CHECK(ann->frames() == Texts{"+a", "+b", "-b"});
+    REQUIRE(w.log->replies.size() == 2);
+    CHECK(w.log->replies.back().room == "b");
+    CHECK(w.log->replies.back().from == "");
+}
