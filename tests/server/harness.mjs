@@ -20,7 +20,7 @@ const ANSWERS = new Set(['ok', 'error', 'joined', 'left', 'pong']);
 
 const BINARY = process.env.ROOMCAST_SERVER;
 assert.ok(BINARY, 'ROOMCAST_SERVER names the server binary');
-const INSTRUMENTED = /__[at]san_init/.test(readFileSync(BINARY, 'latin1'));
+export const INSTRUMENTED = /__[at]san_init/.test(readFileSync(BINARY, 'latin1'));
 
 /** Limits are off, so that a test meets only those that it turns on. */
 const DEFAULT_FLAGS = { port: 0, workers: 2, 'linger-ms': 0, 'comment-rate': 0, 'command-rate': 0, 'list-rooms': true };
