@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { INSTRUMENTED, scenario } from './harness.mjs';
 import { flood, Wire } from './wire.mjs';
 
-const CLIENTS = 50, CUTS = 20, PUBLISHERS = 4;
+const CLIENTS = 50, CUTS = 20;
 const SCALE = Number(process.env.ROOMCAST_TEST_SCALE || 1);
 // A sanitizer makes a server ten times as slow; the storm is as wild, but shorter.
 const COMMENTS = INSTRUMENTED && SCALE <= 1 ? 4_000 : 20_000;
@@ -154,7 +154,7 @@ scenario(`${CLIENTS} clients, each cut ${CUTS} times in ${COMMENTS} comments, mi
         const survivors = Array.from({ length: CLIENTS },
             (_, i) => new Survivor(server, truth, `client-${i}`, random_numbers(SEED * 1_000 + i)));
         const storm = flood(server, 'storm', {
-            publishers: PUBLISHERS, total: COMMENTS, window: 8, text: (n) => `comment ${n}`,
+            total: COMMENTS, window: 8, text: (n) => `comment ${n}`,
         });
         await Promise.all([storm, ...survivors.map((survivor) => survivor.live(witness))]);
         await witness.when(() => seen === COMMENTS, 'the witness hears all');

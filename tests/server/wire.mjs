@@ -23,6 +23,7 @@ export function frame(opcode, payload) {
 
 export class Wire {
     violations = [];
+    paused = false;
     #rest = null;
     #waits = new Set();
 
@@ -60,9 +61,11 @@ export class Wire {
 
     /** From now on nothing is read: what comes fills the kernel's buffers, then the server's. */
     pause() {
+        this.paused = true;
         this.net.pause();
     }
     resume() {
+        this.paused = false;
         this.net.resume();
     }
 
@@ -213,34 +216,56 @@ export async function member(server, room, user, fields = {}) {
 }
 
 /**
- * Members that keep `window` comments each under way until `total` are in the
- * room, so that it is the room and not this process that sets the pace.
- * `text(n)` is the n-th comment's. Resolves when the room has all.
+ * Four members that keep `window` comments each unheard until `total` are in
+ * the room, or until `until()`, so that it is the room and not this process
+ * that sets the pace; with `abreast`, never more than `most` ahead of any of
+ * those members that has not stopped to read. They carry no ids, which the
+ * server would keep for a while. `text(n)` is the n-th comment's. Resolves with
+ * their number when all have been heard.
  */
-export async function flood(server, room, { publishers = 4, total = Infinity, window = 16, text, until = () => false }) {
+export async function flood(server, room, { total = Infinity, text, window = 16, until = () => false, abreast = [], most = 48 }) {
     let sent = 0;
+    const start = abreast[0]?.hearing.last;
+    const over = () => sent >= total || until();
+    const publishers = [];
+    const far_behind = (last) => start + sent >= last + most;
+    const abreast_all = () => !abreast.some((one) => !one.paused && !one.end && far_behind(one.hearing.last))
+        && !publishers.some(({ last }) => far_behind(last));
+
     const publish = async (i) => {
-        let under_way = 0;
+        const publisher = { under_way: 0 };
+        const own = Buffer.from(`"user":"publisher-${i}"`);
         const wire = await Wire.open(server, (bytes) => {
-            if (comment_seq(bytes) !== 0) return;
+            const seq = comment_seq(bytes);
+            if (seq !== 0) {
+                publisher.last = seq;
+                if (bytes.includes(own)) --publisher.under_way;
+                return;
+            }
             const event = JSON.parse(bytes);
-            if (event.event === 'joined') wire.joined = event;
-            if (event.event === 'error') wire.refused = event;
-            if (event.event === 'ok') --under_way;
-        }, () => wire.joined && more());
-        const more = () => {
+            if (event.event === 'joined') [publisher.joined, publisher.last] = [true, event.seq];
+            if (event.event === 'error') publisher.refused = event;
+        }, () => publisher.more());
+        publisher.more = () => {
             const batch = [];
-            for (; under_way < window && sent < total && !until(); ++under_way, ++sent)
-                batch.push({ event: 'comment', room, text: text(sent), id: `${sent}` });
+            for (; publisher.joined && publisher.under_way < window && !over() && abreast_all(); ++publisher.under_way, ++sent)
+                batch.push({ event: 'comment', room, text: text(sent) });
             if (batch.length) wire.send(...batch);
         };
+        const done = () => publisher.refused || (publisher.joined && publisher.under_way === 0 && over());
         wire.send({ event: 'join', room, user: `publisher-${i}`, history: 0 });
-        const done = () => wire.refused || (under_way === 0 && wire.joined && (sent >= total || until()));
-        await wire.when(done, `publisher ${i}`, 120_000);
-        assert.equal(wire.refused, undefined, JSON.stringify(wire.refused));
-        return wire;
+        publisher.done = wire.when(done, `publisher ${i}`, 120_000);
+        publisher.wire = wire;
+        publishers.push(publisher);
     };
-    const wires = await Promise.all(Array.from({ length: publishers }, (_, i) => publish(i)));
-    for (const wire of wires) wire.net.end(frame(CLOSE, '\x03\xe8'));
+    await Promise.all([0, 1, 2, 3].map(publish));
+    // One who catches up may be whom all wait for.
+    for (const one of abreast) one.read = () => publishers.forEach((publisher) => publisher.more());
+    await Promise.all(publishers.map(({ done }) => done));
+    for (const one of abreast) one.read = () => {};
+    for (const { wire, refused } of publishers) {
+        assert.equal(refused, undefined, JSON.stringify(refused));
+        wire.net.end(frame(CLOSE, '\x03\xe8'));
+    }
     return sent;
 }
