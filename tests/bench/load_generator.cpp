@@ -21,6 +21,7 @@
 
 #include "arguments.hpp"
 #include "latencies.hpp"
+#include "segments.hpp"
 #include "sockets.hpp"
 #include "websocket_wire.hpp"
 
@@ -125,12 +126,14 @@ public:
         latencies_ = {};
         reads_ = messages_ = 0;
         const Tally before = tally_;
+        const std::uint64_t segments = all_segments();
         const Usage start = Usage::of(plan_.pid);
         const double own_start = Usage::of(::getpid()).cpu;
         const std::int64_t started = now();
         const std::uint64_t published = publish_until(started + plan_.length, plan_.comments);
         const double seconds = double(last_arrival_ - started) / double(second);
         const Usage end = Usage::of(plan_.pid);
+        const double writes = double(all_segments() - segments);
         const double own = Usage::of(::getpid()).cpu - own_start;
 
         count_missing();
@@ -157,6 +160,7 @@ public:
         number("p50_us", latencies_.quantile(0.5) / 1e3);
         number("p99_us", latencies_.quantile(0.99) / 1e3);
         number("max_us", latencies_.largest() / 1e3);
+        number("messages_per_write", double(messages_) / std::max(writes, 1.0), 2);
         number("messages_per_read", double(messages_) / std::max(double(reads_), 1.0), 2);
         number("cpu_s_per_million", (end.cpu - start.cpu) * 1e6 / each, 3);
         number("server_load", (end.cpu - start.cpu) / seconds, 2);
@@ -373,6 +377,13 @@ private:
             for (std::size_t p = 0; p < plan_.publishers; ++p)
                 tally_.lost += publishers_[members_[m].room * plan_.publishers + p].published -
                                progress_[m * plan_.publishers + p].last;
+    }
+
+    std::uint64_t all_segments() const {
+        std::uint64_t sum = 0;
+        for (const Member& member : members_)
+            if (member.stage == Stage::joined) sum += segments_received(member.socket);
+        return sum;
     }
 
     /// All members of a room saw all publishers' comments in one order.
