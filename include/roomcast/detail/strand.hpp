@@ -204,7 +204,8 @@ private:
     /// A message's turn has come.
     void serve(Room& room, MessageItem<T>& message, Budget<T>& budget, Lock& lock, Work<T>& work) noexcept {
         // What a reset has overtaken went with its log.
-        if (message.change == Change::deletion && message.epoch != room.epoch) return core_.directory.release(message, work);
+        if (message.change == Change::deletion && message.epoch != room.epoch)
+            return core_.directory.release(message, work);
         if (message.change == Change::reset) {
             room.epoch = core_.directory.new_epoch();
             room.seq.store(0, std::memory_order_relaxed);
