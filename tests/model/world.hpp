@@ -218,7 +218,9 @@ private:
         for (const auto& place : reference_.connection(c).places)
             if (*room == Listener::any_room || room_name(place.room) == *room) return place.stay;
         // Who has left hears even so that it was in: that is its own.
-        if (frame.starts_with("joined ") || frame.starts_with("moved ")) return std::nullopt;
+        if (frame.starts_with("joined ") || frame.starts_with("moved "))
+            for (int r = 0; r < static_cast<int>(setting_.rooms); ++r)
+                if (room_name(r) == *room && reference_.has_left(c, r)) return std::nullopt;
         return ended;
     }
 
