@@ -118,17 +118,23 @@ private:
             }
         }
 
-        const std::string name = chat.name();
-        const Author author{*room, chat.user, name, roles_.is_host(*room, chat.user)};
-        Publish how;
-        how.context = context;
-        const std::string message = write(author, options_.unix_ms(), how);
         const auto forget = [&] {
             if (!asked.id.empty()) numbered(context, *room, 0);
         };
-        // The registry's rates leave alone what is paid for.
-        if (how.message_class == MessageClass::paid && !refusals_.command_allowed(c, asked)) return forget();
-        const auto result = rooms_.publish(c, *room, message, std::move(how));
+        roomcast::PublishResult result;
+        try {
+            const std::string name = chat.name();
+            const Author author{*room, chat.user, name, roles_.is_host(*room, chat.user)};
+            Publish how;
+            how.context = context;
+            const std::string message = write(author, options_.unix_ms(), how);
+            // The registry's rates leave alone what is paid for.
+            if (how.message_class == MessageClass::paid && !refusals_.command_allowed(c, asked)) return forget();
+            result = rooms_.publish(c, *room, message, std::move(how));
+        } catch (...) {
+            forget();
+            throw;
+        }
         if (result) return;
 
         forget();

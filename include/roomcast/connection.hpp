@@ -45,9 +45,9 @@ inline constexpr int max_encodings = 4;
 ///
 /// Threads: `send` is called by whichever thread drains the room or empties
 /// the outbox, so by several at once when a connection is in several rooms or
-/// is sent to directly; `close` and `terminate` by the thread that calls
-/// `poll` or by the one that found the connection broken, at most once each
-/// and never at the same time, and nothing is sent after either; `encode` and
+/// is sent to directly; `close` and `terminate` by any thread that is in an
+/// operation (most often `poll`), at most once each and never at the same time,
+/// and nothing is sent after either but what a thread had chosen before; `encode` and
 /// `join_frames` by any thread, several at once;
 /// `encoding` once, by the thread that makes the connection known. None of
 /// them runs under a lock of roomcast, and each may call the registry back.

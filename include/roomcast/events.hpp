@@ -121,8 +121,9 @@ struct SampledEvent {
 };
 
 /// A message has its number; told to the connection that published it, before
-/// the message itself. Called, and what it returns forgotten, when that
-/// connection is gone.
+/// the message itself. When that connection is gone it is called all the same,
+/// and what it returns forgotten: do not look behind a handle that does not keep
+/// alive what it names. Not called for messages without a number.
 template <class T>
 struct PublishedEvent {
     const typename T::connection_type& connection;

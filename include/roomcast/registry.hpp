@@ -197,8 +197,10 @@ public:
     /// in steps: rooms that come meanwhile may get it or not.
     std::size_t broadcast_all(Frame payload, Broadcast how = {}) {
         std::size_t reached = 0;
+        std::unique_ptr<detail::MessageItem<T>> message;
         this->for_each_room([&](Record& record, detail::Work<T>& work) {
-            auto message = post_.make(payload, how);
+            // What a full queue does not take is freed without the lock, or goes to the next room.
+            if (!message) message = post_.make(payload, how);
             if (post_.put(record, message, how.except, work)) ++reached;
         });
         return reached;
@@ -234,9 +236,9 @@ public:
     // A removed connection answers `closing` to everything until it is
     // forgotten: with `disconnect`, which the transport owes also after
     // `close`, or when `terminate` has run `close_timeout` after that. Then the
-    // handle may join anew. With `null_mutex` nothing refers to a handle once
-    // `disconnect` has returned outside of any callback; with threads, free by
-    // the handle's own destruction (a shared_ptr).
+    // handle may join anew. After `disconnect` nothing is sent to it, but what it
+    // published may still be told to the `events` policy by its handle: free by
+    // the handle's own destruction (a shared_ptr), or do not look behind it there.
 
     /// Removes all connections of a user.
     Removal kick_user(user_view user, const CloseReason& reason) {

@@ -31,6 +31,8 @@ struct Info {
 struct Host {
     virtual void observed(const EventText& event) = 0;
     virtual void called_back() = 0;
+    /// A join is put into words, or a move that comes with it.
+    virtual void telling_join(const std::string& connection, const std::string& room, const std::string& text) = 0;
 
 protected:
     ~Host() = default;
@@ -55,9 +57,17 @@ struct HostObserver {
 struct HostEvents : PlainEvents {
     Host* host = nullptr;
     template <class Event>
-    std::string joined(const Event& e) const { return after(PlainEvents::joined(e)); }
+    std::string joined(const Event& e) const {
+        std::string text = PlainEvents::joined(e);
+        host->telling_join(e.connection->name(), room_name(e.room), text);
+        return after(std::move(text));
+    }
     template <class Event>
-    std::string moved(const Event& e) const { return after(PlainEvents::moved(e)); }
+    std::string moved(const Event& e) const {
+        std::string text = PlainEvents::moved(e);
+        host->telling_join(e.connection->name(), room_name(e.to), text);
+        return after(std::move(text));
+    }
     template <class Event>
     std::string left(const Event& e) const { return after(PlainEvents::left(e)); }
     template <class Event>

@@ -38,23 +38,32 @@ Outbox::Entries::iterator Outbox::least_valuable(roomcast::SlowReaders policy) {
 
 void Outbox::give_up(Entries::iterator lost) {
     if (lost->letter.stay == 0 || lost->letter.seq == 0) {
-        entries.erase(lost);
+        const auto stay = lost->letter.stay;
+        const auto next = entries.erase(lost);
+        if (stay == 0) return;
+        // What it stood between are perhaps gaps.
+        const auto before = std::find_if(std::make_reverse_iterator(next), entries.rend(),
+                                         [&](const Entry& entry) { return entry.letter.stay == stay; });
+        if (before != entries.rend() && before->is_gap()) merge(std::prev(before.base()));
         return;
     }
     lost->last = lost->letter.seq;
     lost->missed = 1;
-    // What nothing of that room lies between is one gap.
-    const auto is_of_it = [&](const Entry& entry) { return entry.letter.stay == lost->letter.stay; };
-    const auto join = [&](Entry& gap, Entries::iterator later) {
-        gap.missed += later->missed;
-        gap.last = std::max(gap.last, later->last);
-        gap.since = std::min(gap.since, later->since);
+    merge(lost);
+}
+
+void Outbox::merge(Entries::iterator gap) {
+    const auto is_of_it = [&](const Entry& entry) { return entry.letter.stay == gap->letter.stay; };
+    const auto join = [&](Entry& first, Entries::iterator later) {
+        first.missed += later->missed;
+        first.last = std::max(first.last, later->last);
+        first.since = std::min(first.since, later->since);
         entries.erase(later);
     };
-    const auto after = std::find_if(std::next(lost), entries.end(), is_of_it);
-    if (after != entries.end() && after->is_gap()) join(*lost, after);
-    const auto before = std::find_if(std::make_reverse_iterator(lost), entries.rend(), is_of_it);
-    if (before != entries.rend() && before->is_gap()) join(*before, lost);
+    const auto after = std::find_if(std::next(gap), entries.end(), is_of_it);
+    if (after != entries.end() && after->is_gap()) join(*gap, after);
+    const auto before = std::find_if(std::make_reverse_iterator(gap), entries.rend(), is_of_it);
+    if (before != entries.rend() && before->is_gap()) join(*before, gap);
 }
 
 void Outbox::forget(std::uint64_t stay) {

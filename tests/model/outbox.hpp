@@ -51,6 +51,8 @@ public:
     [[nodiscard]] Entries::iterator least_valuable(roomcast::SlowReaders policy);
     /// Loses it; where it had a number, a gap is left.
     void give_up(Entries::iterator lost);
+    /// A gap and those of its room between which nothing of it lies are one.
+    void merge(Entries::iterator gap);
     /// A membership has ended.
     void forget(std::uint64_t stay);
     /// All but control.

@@ -144,7 +144,10 @@ void Reference::flush(int c) {
             const auto text = entry.is_gap() ? gap_text(room_name(entry.letter.room), entry.missed, entry.letter.seq, entry.last)
                                              : entry.letter.text;
             const Answer answer = attempt(c, text);
-            if (answer == Answer::busy) return;
+            if (answer == Answer::busy) {
+                if (entry.is_gap()) outbox.merge(outbox.entries.begin());
+                return;
+            }
             if (answer == Answer::failed) {
                 at(c).outbox.reset();
                 return broken(c);

@@ -59,6 +59,7 @@ public:
         if (setting.bursts) registry_->attach(host_);
         listeners_.resize(sessions_.size());
         failing_.resize(sessions_.size());
+        late_joins_.resize(sessions_.size());
     }
     ~World() {
         quiet_ = true;
@@ -215,12 +216,9 @@ private:
     std::optional<std::uint64_t> membership_of(int c, std::string_view frame) const {
         const auto room = Listener::room_of(frame);
         if (!room) return std::nullopt;
+        if (late_joins_[index(c)].count(std::string(frame))) return std::nullopt;
         for (const auto& place : reference_.connection(c).places)
             if (*room == Listener::any_room || room_name(place.room) == *room) return place.stay;
-        // Who has left hears even so that it was in: that is its own.
-        if (frame.starts_with("joined ") || frame.starts_with("moved "))
-            for (int r = 0; r < static_cast<int>(setting_.rooms); ++r)
-                if (room_name(r) == *room && reference_.has_left(c, r)) return std::nullopt;
         return ended;
     }
 
@@ -235,6 +233,15 @@ private:
 
     bool is_of_any_room(int c, std::string_view frame) const {
         return Listener::room_of(frame) == Listener::any_room && reference_.connection(c).places.size() > 1;
+    }
+
+    /// Who has left hears even so that it was in: that is its own.
+    void telling_join(const std::string& connection, const std::string& room, const std::string& text) override {
+        for (int c = 0; c < connection_count(); ++c)
+            for (int r = 0; r < static_cast<int>(setting_.rooms); ++r)
+                if (sessions_[index(c)]->name() == connection && room_name(r) == room && !reference_.is_member(c, r) &&
+                    reference_.has_left(c, r))
+                    late_joins_[index(c)].insert(text);
     }
 
     void observed(const EventText& e) override {
@@ -267,6 +274,7 @@ private:
     std::vector<FakeConnection> sessions_;
     std::vector<Listener> listeners_;
     std::vector<bool> failing_;
+    std::vector<std::set<std::string>> late_joins_;  // of each connection: those told after it had left
     std::map<int, Handle> handles_;
     Whereabouts whereabouts_;
     std::vector<std::string> events_;

@@ -108,6 +108,7 @@ void check_races(bool hesitates, std::size_t messages) {
     Gate gate;
     Registry registry({.outbox_messages = 1'000'000,
                        .outbox_bytes = 1'000'000'000,
+                       .outbox_age = 0ms,
                        .outbox_control_messages = 1'000'000,
                        .outbox_control_bytes = 1'000'000'000});
     gate.start(registry);

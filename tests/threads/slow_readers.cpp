@@ -135,6 +135,7 @@ void check_slow_readers(roomcast::SlowReaders policy, std::chrono::milliseconds 
                     const std::uint64_t last = registry.position("r")->seq;
                     if (last > 0 && taken(registry.delete_message("r", 1 + random() % last))) ++deleted;
                     const auto visitor = std::make_shared<Reader>(false);
+                    visitor->make_room(1'000'000'000);
                     (void)registry.join(visitor, {.user = "visitor", .room = "r"});
                     registry.disconnect(visitor);
                     std::this_thread::yield();

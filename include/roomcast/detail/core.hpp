@@ -86,7 +86,8 @@ struct Core {
     }
 
     /// Keeps to Options::memory, as it says. `at_work` is a room in the
-    /// caller's hand: the last to give. O(what is given up + rooms at work).
+    /// caller's hand: its history is the last to give. Other rooms at work keep
+    /// theirs. O(what is given up + rooms at work).
     void relieve(RoomRecord<T>* at_work, Work<T>& work) noexcept {
         const std::size_t most = options.memory;
         const auto over = [&] { return most != 0 && storage.bytes() > most; };
@@ -101,17 +102,17 @@ struct Core {
             if (!room->scheduled) shrink(*room);
             room = next;
         }
+        if (over() && at_work && at_work->log) shrink(*at_work);
         while (over())
             if (Outbox<T>* slowest = storage.longest_waiting()) end_slow_reader(*slowest, work);
             else break;
-        if (over() && at_work && at_work->log) shrink(*at_work);
     }
 
     /// Notes when a room that nobody works in has to be looked at again.
     void look_again(RoomRecord<T>& room) noexcept {
         std::optional<typename T::time_point> when;
         if (room.parcel.count != 0) when = room.batch_until;
-        if (room.news && (room.news->changed || room.news->waiting())) {
+        if (room.news && room.news->has_any()) {
             const auto news = room.news->look_again(clock.now());
             if (news && (!when || *news < *when)) when = news;
         }

@@ -180,7 +180,8 @@ private:
         if (!entry.is_gap()) return try_send(*T::direct::of(c.handle), entry.frame);
         try {
             const GapEvent<T> gap{c.handle, entry.membership->room->id, entry.missed, entry.seq, entry.last};
-            return try_send(*T::direct::of(c.handle), control_frame(c, core_.events.gap(gap)));
+            const std::string text = core_.events.gap(gap);
+            return text.empty() ? SendStatus::accepted : try_send(*T::direct::of(c.handle), control_frame(c, text));
         } catch (...) {
             return SendStatus::closed;
         }

@@ -74,7 +74,11 @@ private:
             const ConnectionRecord<T>* c = m.connection;
             if (c == message.except || (tags & message.require) != message.require || (tags & message.exclude) != 0)
                 return nullptr;
-            if (&m != message.publisher || !is_apart(message)) return &message.frames[c->encoding];
+            return form(message, m);
+        }
+        /// The same, for one for whom it is.
+        [[nodiscard]] static const Frame* form(const MessageItem<T>& message, const Membership<T>& m) noexcept {
+            if (&m != message.publisher || !is_apart(message)) return &message.frames[m.connection->encoding];
             return message.echo ? &message.own_frame : nullptr;
         }
         /// The parcel in one piece, where `m` can have it so; otherwise null.
@@ -151,7 +155,8 @@ private:
     void hand_over(const Audience& audience, const Slot& slot, std::optional<SendStatus> answer, Work<T>& work) noexcept {
         audience.for_each([&](const MessageItem<T>& message) {
             Membership<T>& m = *slot.membership;
-            const Frame* const frame = Audience::choose(message, m);
+            // What was answered was meant for it, whatever its tags are by now.
+            const Frame* const frame = answer ? Audience::form(message, m) : Audience::choose(message, m);
             if (!frame) return;
             // Looked at anew each time: who was removed meanwhile gets no more.
             Target* const target = answer ? nullptr : slot.target.load(std::memory_order_acquire);

@@ -29,12 +29,12 @@ public:
     /// Who is to be named. The users are kept alive until `release`.
     class Named {
     public:
-        /// Without the lock, until `forget_infos`.
+        /// While the infos live.
         [[nodiscard]] PresenceEvent<T> event(const typename T::room_id& room, const Counts& counts) const noexcept {
             return {room, counts, std::span(names_).first(came_), std::span(names_).subspan(came_)};
         }
-        /// Without the lock: they may be the last holders.
-        void forget_infos() noexcept { infos_.clear(); }
+        /// To be freed without the lock: they may be the last holders.
+        [[nodiscard]] auto take_infos() noexcept { return std::move(infos_); }
 
     private:
         friend class News;
@@ -93,6 +93,8 @@ public:
         return sampled_due_ ? std::min(*presence_due_, *sampled_due_) : presence_due_;
     }
     [[nodiscard]] bool waiting() const noexcept { return presence_due_ || sampled_due_; }
+    /// Whether `look_again` has to be asked.
+    [[nodiscard]] bool has_any() const noexcept { return waiting() || (changed && spacing_.count() > 0); }
 
     /// True when the room is to hear `counts`, or names.
     [[nodiscard]] bool take_presence(time_point now, const Counts& counts) noexcept {

@@ -126,7 +126,7 @@ public:
         return false;
     }
 
-    /// Forgets a membership's traffic. O(entries).
+    /// Forgets the traffic of a membership that has ended. O(entries).
     void drop(const Membership<T>& membership) noexcept {
         drop_if([&](const Waiting<T>& entry) { return entry.membership == &membership; });
     }
@@ -206,8 +206,10 @@ private:
     void leave_gap(Waiting<T>& entry) noexcept {
         add(entry, -1);
         if (entry.membership == nullptr || entry.seq == 0) {
+            Waiting<T>* const before = entry.membership ? neighbour(entry, &Order::previous) : nullptr;
             Order::unlink(entry);
             delete &entry;
+            if (before && before->is_gap()) merge(*before);
             return;
         }
         entry.frame = Frame();

@@ -217,11 +217,15 @@ private:
         const bool taken = take_and_send(
             room, message, lock, work, [&] { return !barred && prepare(room, message, encodings); },
             [&] {
-                if (!goes_now(room, message)) return;
+                if (is_silent(message) || !goes_now(room, message)) return;
                 seal(room);
                 done = fan_out_.go_on(room, budget, work);
             });
         core_.directory.answered(message);
+        if (room.log) {
+            core_.storage.account(room, taken && message.numbered);
+            core_.relieve(&room, work);
+        }
         // Though the message may wait for others, unless its publisher gets it otherwise than they.
         if (message.echo && message.own.empty()) core_.directory.release_publisher(message, work);
         if (barred) {
@@ -232,11 +236,13 @@ private:
             ++core_.statistics.not_encoded;
             return core_.directory.drop(message, room, work);
         }
-        if (room.log && (message.numbered || message.change != Change::none)) {
-            core_.storage.account(room, message.numbered);
-            core_.relieve(&room, work);
-        }
-        if (done) complete(room, work);
+        if (is_silent(message)) core_.directory.release(message, work);
+        else if (done) complete(room, work);
+    }
+
+    /// A change of the log that the host does not want told.
+    [[nodiscard]] static bool is_silent(const MessageItem<T>& message) noexcept {
+        return message.change != Change::none && message.payload.empty();
     }
 
     /// `take()` says whether the message is taken, its publisher hears of it
@@ -371,9 +377,8 @@ private:
         if (!news.take_presence(now, counts)) return;
         auto names = news.take_names(counts, work);
         announce(room, MessageClass::bulk, presence_key, lock, [&] {
-            const auto text = core_.events.presence(names.event(room.id, counts));
-            names.forget_infos();
-            return text;
+            const auto infos = names.take_infos();
+            return core_.events.presence(names.event(room.id, counts));
         });
         news.release(names);
     }
@@ -385,7 +390,7 @@ private:
             try {
                 const std::string text = write();
                 if (!text.empty()) message = std::make_unique<MessageItem<T>>(Frame(text));
-            } catch (...) {  // the next news will say it
+            } catch (...) {  // then it is not told
             }
         }
         if (!message) return;

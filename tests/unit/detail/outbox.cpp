@@ -198,3 +198,13 @@ TEST_CASE("an outbox adds what it holds to the memory of all, and takes it away 
     f.outbox.write_off();
     CHECK(f.memory == 0);
 }
+
+TEST_CASE("gaps between which something without a number was given up become one") {
+    Fixture f;
+    for (std::uint64_t seq = 1; seq <= 3; ++seq) {
+        f.message(f.a, "numbered", seq, MessageClass::bulk);
+        f.message(f.a, "likes", 0);
+    }
+    f.shed(6);
+    CHECK(f.content() == Texts{"~3:1-3"});
+}

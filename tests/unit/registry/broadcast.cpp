@@ -285,3 +285,23 @@ TEST_CASE("who publishes may want no echo, and hears the number all the same") {
     CHECK(tab->frames() == Texts{"cursor"});
     CHECK(bob->frames() == Texts{"cursor"});
 }
+
+TEST_CASE("a member whose tags change while it answers misses nothing in silence, and does not stay when it is gone") {
+    World w;
+    const auto ann = make_fake("ann"), bob = w.member("bob", "r");
+    REQUIRE(w.rooms.join(ann, {.user = "ann", .room = "r", .tags = 1}));
+    forget(ann);
+    ann->on_send = [&](std::string_view) { w.rooms.set_tags(ann, "r", 0); };
+    SECTION("busy") {
+        ann->stall();
+        w.rooms.broadcast("r", "for some", {.require = 1});
+        ann->release();
+        w.rooms.writable(ann);
+        CHECK(ann->frames() == Texts{"for some"});
+    }
+    SECTION("gone") {
+        ann->fail_on(1);
+        w.rooms.broadcast("r", "for some", {.require = 1});
+        CHECK_FALSE(w.rooms.is_member(ann, "r"));
+    }
+}

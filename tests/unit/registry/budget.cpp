@@ -102,3 +102,15 @@ TEST_CASE("when nothing gives way, joins are refused, and taken again when there
     CHECK(used(w) == 0);
     CHECK(w.join(bob, "r"));
 }
+
+TEST_CASE("history goes before any reader does, also that of the room that speaks") {
+    World w{bounded(5'000)};
+    const auto ann = w.member("ann", "r");
+    ann->stall();
+    w.rooms.broadcast("r", text);
+    for (int i = 0; i < 3; ++i) w.rooms.delete_message("r", 1);
+    for (int i = 0; i < 2; ++i) w.rooms.broadcast("r", text);
+    CHECK(used(w) <= 5'000);
+    CHECK(w.rooms.is_member(ann, "r"));
+    CHECK(w.rooms.statistics().shrunk > 0);
+}

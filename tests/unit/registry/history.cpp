@@ -271,3 +271,18 @@ TEST_CASE("a connection that dies halfway through its reply is gone, and recover
     CHECK(w.log->replies.back().recovered);
     CHECK(again->frames() == Texts{"+r"});
 }
+
+TEST_CASE("a change of the log of which the host tells nothing happens in silence") {
+    struct Traits : DefaultTraits {
+        using events = SilentEvents;
+    };
+    RoomRegistry<FakeConnection, Traits> rooms({.room = {.history = 10}});
+    const auto ann = make_fake("ann");
+    REQUIRE(rooms.join(ann, {.user = "ann", .room = "r"}));
+    rooms.broadcast("r", "m1");
+    CHECK(rooms.delete_message("r", 1) == Delivery::sent);
+    CHECK(rooms.reset("r") == Delivery::sent);
+    rooms.broadcast("r", "m1 again");
+    CHECK(ann->frames() == Texts{"m1", "m1 again"});
+    CHECK(rooms.position("r")->seq == 1);
+}

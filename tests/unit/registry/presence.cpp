@@ -163,3 +163,19 @@ TEST_CASE("what is known of those who are named is never freed under the lock", 
     w.after(1s);
     CHECK(presence(ann) == Texts{"=r 1/1 -bob"});
 }
+
+TEST_CASE("presence that cannot be written is not told, and what it named is freed without the lock", "[invariant-7]") {
+    World w{told(10)};
+    const auto ann = make_fake("ann");
+    REQUIRE(w.rooms.join(ann, {.user = "ann", .room = "r", .info = Info("as it was")}));
+    w.log->on_presence = [&] {
+        w.rooms.set_info("r", "ann", Info("as it is"));
+        throw std::runtime_error("told to throw");
+    };
+    w.after(1s);
+    CHECK(presence(ann).empty());
+    w.log->on_presence = nullptr;
+    const auto bob = w.member("bob", "r");
+    w.after(1s);
+    CHECK(presence(ann) == Texts{"=r 2/2 +bob"});
+}
