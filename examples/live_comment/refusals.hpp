@@ -102,7 +102,7 @@ public:
         later(c, asked, "rate_limited", "too much is said in this room at the moment", wait);
     }
     void unavailable(const Handle& c, const Asked& asked) {
-        later(c, asked, "unavailable", "too much is said in this room at the moment", std::chrono::seconds(1));
+        later(c, asked, "unavailable", "the room could not take this now", std::chrono::seconds(1));
     }
 
     /// `user`: whose join was refused.

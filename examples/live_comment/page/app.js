@@ -145,7 +145,7 @@ client.addEventListener('sampled', ({ detail }) => {
 });
 client.addEventListener('problem', ({ detail }) => {
   const later = detail.retry_after_ms ? ` Try again in ${Math.ceil(detail.retry_after_ms / 1000)} s.` : '';
-  list.note(detail.code === 'rate_limited' ? `You are too fast.${later}`
+  list.note(detail.code === 'rate_limited' ? `Not done: that was too much at once.${later}`
     : detail.code === 'too_large' ? 'This comment is too long.'
     : `Not done: ${detail.message}.${later}`);
 });
