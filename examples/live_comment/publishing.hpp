@@ -110,7 +110,9 @@ private:
 
         RequestContext context{.id = std::string(asked.id), .of = asked.of};
         if (!asked.id.empty()) {
-            context.repeat = Repeats::key(*room, chat.user, asked.of, asked.id);
+            // A room that has ended and come again is another.
+            const auto log = rooms_.position(*room).value_or(roomcast::Position{});
+            context.repeat = Repeats::key(*room + roomcast::epoch_text(log.epoch), chat.user, asked.of, asked.id);
             if (const auto known = repeats_.take(context.repeat, chat.id(), now()); known.repeated) {
                 if (known.seq != 0 && refusals_.command_allowed(c, asked))
                     refusals_.answer(c, ok_message(asked.of, asked.id, *room, known.seq, true));

@@ -63,6 +63,17 @@ TEST_CASE("a comment said twice under one id is heard once") {
     CHECK(events(back.ask(first)).size() == 2);
 }
 
+TEST_CASE("a comment under an id of a room that has ended since is heard in the room of its name") {
+    Stage stage;
+    auto alice = stage.enter("r", "alice");
+    const json first = {{"event", "comment"}, {"text", "x"}, {"id", "7"}};
+    alice.ask(first);
+    alice.gone();
+    stage.pass(61s);
+    auto back = stage.enter("r", "alice");
+    CHECK(events(back.ask(first)) == Names{"ok", "comment"});
+}
+
 TEST_CASE("a refused comment is not remembered") {
     Stage stage;
     auto alice = stage.enter("r", "alice");
