@@ -26,6 +26,11 @@ enum class SendStatus : std::uint8_t {
 /// Encodings are numbered 0 to max_encodings - 1.
 inline constexpr int max_encodings = 4;
 
+namespace detail {
+template <class Answer>
+concept send_answer = std::same_as<Answer, void> || std::same_as<Answer, SendStatus>;
+}  // namespace detail
+
 /// How roomcast reaches a transport. A *handle* `c` names one transport
 /// session (a socket, a tab, a player); usually it is a shared_ptr, and then
 /// what follows is looked for behind the pointer, in a complete type.
@@ -83,14 +88,14 @@ private:
                   "terminate must be: void terminate()");
     static_assert(!requires { &target::encoding; } || requires(target& t) { static_cast<int>(t.encoding()); },
                   "encoding must be: int encoding() const");
-    template <class Answer>
-    static constexpr bool is_answer = std::same_as<Answer, void> || std::same_as<Answer, SendStatus>;
 
 public:
     static target* target_of(const Connection& c) noexcept { return std::addressof(behind(c)); }
 
     static SendStatus send_to(target& session, const Frame& frame)
-        requires(is_answer<decltype(session.send(frame))>)
+        requires requires {
+            { session.send(frame) } -> detail::send_answer;
+        }
     {
         if constexpr (std::same_as<decltype(session.send(frame)), void>) {
             session.send(frame);
