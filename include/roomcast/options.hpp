@@ -49,7 +49,7 @@ enum class DeviceLimit : std::uint8_t {
 };
 
 /// The bounds of one room. Times are the registry's clock's; negative ones
-/// are as zero.
+/// are as zero, and one of `milliseconds::max()` is never over.
 template <class TimePoint>
 struct BasicRoomOptions {
     /// Users at most; 0: no limit.

@@ -49,7 +49,7 @@ struct Samples {
     }
 };
 
-/// Runs the contenders in turn, A B C A B C, `rounds` times. Each is called
+/// Runs the contenders in turn, A B A B, `rounds` times. Each is called
 /// often enough in its turn to take about `least`, after one call that is not
 /// counted: what the one before left in the caches is nobody's merit.
 template <class... Contender>

@@ -36,19 +36,28 @@ class Truth {
 }
 
 class Survivor {
+    hearing = { last: 0 };  // what it has
+    paused = false;         // whether the room goes on without it
+    read = () => {};        // called when others may go on
     cuts = 0;
     recovered = 0;
     forgotten = 0;  // joins whose position the room could not serve
     strangers = 0;  // joins with another epoch
     missed = 0;
     faults = [];
-    last = 0;
     epoch = undefined;
 
     constructor(server, truth, name, random) {
         Object.assign(this, { server, truth, name, random });
         // One cut at a random moment of each twentieth of the storm.
         this.moments = Array.from({ length: CUTS }, (_, i) => Math.floor(((i + random()) * COMMENTS) / CUTS) + 1);
+    }
+
+    get last() {
+        return this.hearing.last;
+    }
+    set last(seq) {
+        this.hearing.last = seq;
     }
 
     /** Until all was heard; `others.when` waits for the room to go on without it. */
@@ -61,8 +70,11 @@ class Survivor {
             // Mostly back at once, sometimes so late that the room has forgotten.
             const away = this.random() < 0.7 ? 0 : this.random() * 2 * RING;
             const back = Math.min(COMMENTS, this.truth.last + Math.floor(away));
+            this.paused = away !== 0;
+            this.read();
             await others.when(() => this.truth.last >= back, 'the room goes on', 60_000);
             await this.#connect();
+            this.paused = false;
         }
     }
 
@@ -81,7 +93,7 @@ class Survivor {
             } else if (event.event !== 'presence') {
                 this.#fault('unexpected', event);
             }
-        });
+        }, () => this.read());
         this.wire = wire;
         const join = { event: 'join', room: 'storm', user: this.name, resume: true };
         wire.send(since ? { ...join, since } : { ...join, history: 0 });
@@ -154,7 +166,7 @@ scenario(`${CLIENTS} clients, each cut ${CUTS} times in ${COMMENTS} comments, mi
         const survivors = Array.from({ length: CLIENTS },
             (_, i) => new Survivor(server, truth, `client-${i}`, random_numbers(SEED * 1_000 + i)));
         const storm = flood(server, 'storm', {
-            total: COMMENTS, window: 8, text: (n) => `comment ${n}`,
+            total: COMMENTS, window: 8, text: (n) => `comment ${n}`, abreast: survivors, most: RING / 2,
         });
         await Promise.all([storm, ...survivors.map((survivor) => survivor.live(witness))]);
         await witness.when(() => seen === COMMENTS, 'the witness hears all');

@@ -15,7 +15,7 @@ export class Stage {
   #calm = matchMedia('(prefers-reduced-motion: reduce)');
   #flying = 0;
   #hearts = 0;
-  #numbered = new Map();  // the animations of what can be deleted, by number
+  #numbered = new Map();  // what takes that which can be deleted off the stage, by number
 
   constructor(element) {
     this.#element = element;
@@ -31,16 +31,19 @@ export class Stage {
     ++this.#flying;
     const still = mode !== 'scroll' || this.#calm.matches;
     const animation = still ? this.#hold(fly, mode === 'bottom' ? 'bottom' : 'top') : this.#cross(fly);
-    this.#numbered.set(seq, animation);
-    animation.onfinish = animation.oncancel = () => {
+    const land = () => {
+      animation.onfinish = null;
       fly.remove();
       --this.#flying;
-      if (this.#numbered.get(seq) === animation) this.#numbered.delete(seq);
+      if (this.#numbered.get(seq) === land) this.#numbered.delete(seq);
     };
+    animation.onfinish = land;
+    this.#numbered.set(seq, land);
   }
 
+  /** At once: an animation's own end is told with a frame, and a hidden page draws none. */
   remove(seq) {
-    this.#numbered.get(seq)?.cancel();
+    this.#numbered.get(seq)?.();
   }
 
   /** Numbers begin anew: what flies already can be deleted no more. */
@@ -61,7 +64,7 @@ export class Stage {
       [{ opacity: 0, transform: 'scale(.6)' }, { opacity: 1, offset: 0.15 },
         { opacity: 0, transform: `translate(${sway}px, -220px) scale(1.3)` }],
       { duration: RISE_MS, easing: 'ease-out' });
-    animation.onfinish = animation.oncancel = () => {
+    animation.onfinish = () => {
       heart.remove();
       --this.#hearts;
     };

@@ -13,6 +13,7 @@
 #include "roomcast/config.hpp"
 #include "roomcast/detail/core.hpp"
 #include "roomcast/detail/courier.hpp"
+#include "roomcast/detail/later.hpp"
 #include "roomcast/detail/strand.hpp"
 #include "roomcast/events.hpp"
 
@@ -241,7 +242,7 @@ private:
     }
 
     void wait(Connection& c, std::chrono::milliseconds time, List<Connection, DeviceTag>& list) noexcept {
-        c.due = core.clock.now() + time;
+        c.due = later(core.clock.now(), time);
         list.push_back(c);
     }
 
@@ -291,7 +292,7 @@ private:
                 work.schedule(*room);
                 continue;
             }
-            const bool idled = room->options.idle.count() > 0 && room->idle_since + room->options.idle <= now;
+            const bool idled = room->options.idle.count() > 0 && later(room->idle_since, room->options.idle) <= now;
             if (room->options.ends_at && *room->options.ends_at <= now) {
                 core.close_room(*room, KeptReason({CloseCode::room_closed, "the room has ended"}), work);
             } else if (idled && !room->active) {
@@ -303,7 +304,7 @@ private:
             } else {
                 // Somebody speaks into the empty room: it lingers anew.
                 core.timers.stop_lingering(*room);
-                core.timers.linger(*room, now + room->options.linger);
+                core.timers.linger(*room, later(now, room->options.linger));
             }
         }
     }
@@ -318,12 +319,12 @@ private:
     }
     [[nodiscard]] time_point outbox_due(const Outbox<T>& outbox) const noexcept {
         const auto age = core.options.outbox_age;
-        return age.count() > 0 ? outbox.due + age : time_point::max();
+        return age.count() > 0 ? later(outbox.due, age) : time_point::max();
     }
 
     void remove_batch(time_point now, Work<T>& work) noexcept {
         if (!shutdown_ || now < shutdown_->next) return;
-        shutdown_->next = now + shutdown_->every;
+        shutdown_->next = later(now, shutdown_->every);
         for (std::size_t left = shutdown_->batch; left > 0 && core.directory.counts().connections > 0; ++sweep_) {
             Connection* c = core.directory.any_connection(&sweep_);
             if (c->step != Step::open) continue;

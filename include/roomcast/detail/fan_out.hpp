@@ -167,7 +167,7 @@ private:
         });
     }
 
-    static constexpr std::size_t ahead = 24;  // slots; by measurement, see tests/bench
+    static constexpr std::size_t ahead = 32;  // slots; by measurement, see tests/bench
 
     Courier<T>& courier_;
 };

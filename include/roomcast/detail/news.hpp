@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "roomcast/detail/fair_sampler.hpp"
+#include "roomcast/detail/later.hpp"
 #include "roomcast/detail/work.hpp"
 #include "roomcast/events.hpp"
 #include "roomcast/results.hpp"
@@ -88,7 +89,7 @@ public:
     /// When something will be due, if anything will.
     [[nodiscard]] std::optional<time_point> look_again(time_point now) noexcept {
         if (changed && spacing_.count() > 0 && !presence_due_)
-            presence_due_ = std::max(now + std::min(spacing_ / 10, delay), told_at_ ? *told_at_ + spacing_ : now);
+            presence_due_ = std::max(now + std::min(spacing_ / 10, delay), told_at_ ? later(*told_at_, spacing_) : now);
         if (!presence_due_) return sampled_due_;
         return sampled_due_ ? std::min(*presence_due_, *sampled_due_) : presence_due_;
     }

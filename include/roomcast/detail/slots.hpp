@@ -38,7 +38,6 @@ public:
     class Cursor {
     public:
         [[nodiscard]] bool done() const noexcept { return remaining_ == 0; }
-        [[nodiscard]] std::size_t remaining() const noexcept { return remaining_; }
 
         /// The slots from here to the end of the segment, of the walk, or of
         /// `most`, whichever comes first; never none before `done`.

@@ -17,6 +17,7 @@
 #include "roomcast/detail/courier.hpp"
 #include "roomcast/detail/fan_out.hpp"
 #include "roomcast/detail/herald.hpp"
+#include "roomcast/detail/later.hpp"
 #include "roomcast/events.hpp"
 
 namespace roomcast::detail {
@@ -102,7 +103,7 @@ private:
         if (room.indexed && room.connection_count == 0 && room.entered && !room.options.keep_empty) {
             const auto linger = room.options.linger;
             if (linger.count() <= 0) core_.unindex(room, work);
-            else if (!room.linger_until) core_.timers.linger(room, core_.clock.now() + linger);
+            else if (!room.linger_until) core_.timers.linger(room, later(core_.clock.now(), linger));
         }
         core_.look_again(room);
         core_.directory.release(room);
@@ -334,7 +335,7 @@ private:
     void seal(Room& room) noexcept {
         join_frames(room.parcel);
         room.parcel.under_way = true;
-        if (room.options.batch_window.count() > 0) room.batch_until = core_.clock.now() + room.options.batch_window;
+        if (room.options.batch_window.count() > 0) room.batch_until = later(core_.clock.now(), room.options.batch_window);
     }
     void join_frames(Parcel<T>& parcel) noexcept {
         if constexpr (T::joins_frames) {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "roomcast/detail/deadline_heap.hpp"
+#include "roomcast/detail/later.hpp"
 #include "roomcast/detail/work.hpp"
 
 namespace roomcast::detail {
@@ -40,7 +41,7 @@ public:
     void update(Room& room) noexcept {
         std::optional<time_point> due = room.options.ends_at;
         const auto at_latest = [&](time_point time) { due = due ? std::min(*due, time) : time; };
-        if (room.options.idle.count() > 0) at_latest(room.idle_since + room.options.idle);
+        if (room.options.idle.count() > 0) at_latest(later(room.idle_since, room.options.idle));
         if (room.linger_until) at_latest(*room.linger_until);
         if (room.look_again) at_latest(*room.look_again);
         if (due) rooms_.set(room, *due);

@@ -63,7 +63,6 @@ TEST_CASE("a walk sees the slots that were there when it began") {
     Member late;
     places.reserve(1);
     places.append(late);
-    CHECK(cursor.remaining() == 4);
     CHECK(cursor.run(100) == 4);
     cursor.advance(4);
     CHECK(cursor.done());

@@ -46,6 +46,28 @@ TEST_CASE("wake is called when a deadline becomes earlier, and only then") {
     CHECK(w.wakes.size() == 2);
 }
 
+TEST_CASE("a span of milliseconds::max() is never over") {
+    const auto never = std::chrono::milliseconds::max();
+    World w{{.room = {.history = 10, .history_age = never, .linger = never, .idle = never, .batch_window = never,
+                      .presence = never},
+             .grace = never,
+             .close_timeout = never,
+             .outbox_age = never}};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r"), cat = w.member("cat", "s");
+    bob->stall();
+    w.rooms.broadcast("r", "x");
+    w.rooms.leave(cat, "s");
+    w.rooms.kick_user("cat", {});
+    w.clock.advance(std::chrono::hours(24 * 365));
+    w.rooms.poll();
+    CHECK(w.rooms.count("s") == Counts{});
+    CHECK(w.rooms.count("r") == Counts{2, 2});
+    CHECK(w.rooms.poll() == TimePoint::max());
+    CHECK(cat->heard().back().kind == Heard::Kind::send);
+    w.rooms.shutdown({}, 1, never);
+    CHECK(w.rooms.poll() == TimePoint::max());
+}
+
 TEST_CASE("wake may poll at once") {
     ManualClock clock;
     Registry* registry = nullptr;
