@@ -78,9 +78,10 @@ public:
     /// Whether a join's answer has told what only the first one tells.
     std::atomic<bool> introduced{false};
 
-    /// Since when it may have been in no room; see OutsideWatch.
-    std::atomic<Instant::rep> outside_since{0};
-    std::atomic<bool> watched{false};
+    /// Since when it may have been in no room, and when that is looked at; the
+    /// OutsideWatch's, under its lock.
+    Instant outside_since{};
+    std::optional<Instant> look_at{};
 
 private:
     const std::uint64_t id_;

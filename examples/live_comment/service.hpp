@@ -122,6 +122,7 @@ public:
         ChatSession& chat = c->chat();
         if (!chat.key.empty()) names_.release(chat.user, chat.name());
         chat.key.clear();
+        outsiders_.gone(chat);
         const std::lock_guard lock(connections_mutex_);
         connections_.erase(chat.id());
     }

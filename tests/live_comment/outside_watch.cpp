@@ -46,3 +46,14 @@ TEST_CASE("who is in a room is let go, and watched again when it leaves") {
     CHECK(watch.next() == Instant::max());
     CHECK(watch.outside(chat, 200s) == Instant(260s));
 }
+
+TEST_CASE("nothing is kept of a connection that is gone") {
+    OutsideWatch watch;
+    ChatSession chat(7), other(8);
+    watch.outside(chat, 10s);
+    watch.outside(other, 20s);
+    watch.gone(chat);
+    watch.gone(chat);
+    CHECK(watch.next() == Instant(80s));
+    CHECK(watch.due(100s) == Ids{8});
+}
