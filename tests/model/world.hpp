@@ -18,6 +18,7 @@
 #include "model/host.hpp"
 #include "model/listener.hpp"
 #include "model/operation.hpp"
+#include "model/pairs.hpp"
 #include "model/reference.hpp"
 #include "model/whereabouts.hpp"
 #include "model/words.hpp"
@@ -39,8 +40,9 @@ class World : Host {
     using Handle = roomcast::Room<FakeConnection, WorldTraits<Ids>>;
 
 public:
-    World(const Setting& setting, std::uint64_t seed)
+    World(const Setting& setting, std::uint64_t seed, Pairs* pairs = nullptr)
         : setting_(setting),
+          pairs_(pairs),
           random_(seed),
           generator_(setting, random_),
           reference_(setting.options, setting.encodings, setting.users, setting.rooms, !setting.reentrant),
@@ -136,6 +138,7 @@ private:
 
     void run(const Operation& op) {
         log(std::string(2 * depth_, ' ') + describe(op));
+        if (pairs_) pairs_->note(op.kind);
         ++depth_;
         if (setting_.reentrant && op.kind == Kind::close_room)
             for (int c = 0; c < connection_count(); ++c)
@@ -265,6 +268,7 @@ private:
     }
 
     const Setting setting_;
+    Pairs* const pairs_;  // where it is noted what followed what; or null
     Random random_;
     Generator generator_;
     Reference reference_;

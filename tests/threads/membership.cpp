@@ -82,10 +82,13 @@ void check_churn(Registry::Options options, std::size_t steps) {
     CHECK(shadow.events() > 0);
 }
 
+/// Of each of the four threads.
+const std::size_t churn_steps = scaled(tests::instrumented ? 125'000 : 1'250'000);
+
 }  // namespace
 
 TEST_CASE("after random work of four threads nothing is left, one room a user") {
-    check_churn({.membership = Membership::one_room_per_user, .grace = 0ms, .close_timeout = 0ms}, scaled(15000));
+    check_churn({.membership = Membership::one_room_per_user, .grace = 0ms, .close_timeout = 0ms}, churn_steps);
 }
 
 TEST_CASE("after random work of four threads nothing is left, followers and few devices") {
@@ -95,12 +98,12 @@ TEST_CASE("after random work of four threads nothing is left, followers and few 
                  .grace = 1ms,
                  .close_timeout = 1ms,
                  .turn_sends = 3},
-                scaled(15000));
+                churn_steps);
 }
 
 TEST_CASE("after random work of four threads nothing is left, one room a connection") {
     check_churn({.membership = Membership::one_room_per_connection, .room = {.history = 4}, .grace = 1ms},
-                scaled(15000));
+                churn_steps);
 }
 
 TEST_CASE("after random work of four threads nothing is left, many rooms and small bounds") {
@@ -112,7 +115,7 @@ TEST_CASE("after random work of four threads nothing is left, many rooms and sma
                  .turn_sends = 7,
                  .outbox_messages = 4,
                  .outbox_control_messages = 6},
-                scaled(15000));
+                churn_steps);
 }
 
 TEST_CASE("a user who migrates is never seen in two rooms nor in none") {
