@@ -51,6 +51,23 @@ TEST_CASE("a removal tells its code, its reason, and when to come back") {
           R"({"event":"force_disconnect","code":4200,"reason":"","reconnect":"now","retry_after_ms":500})");
 }
 
+TEST_CASE("what a room tells of itself says which room it is") {
+    CHECK(events.deleted(DeletedEvent<T>{room, 7}) == R"({"event":"deleted","room":"r\"1","seq":7})");
+    CHECK(events.reset(ResetEvent<T>{other, {0xab, 9}}) ==
+          R"({"event":"reset","room":"r2","epoch":"00000000000000ab","seq":9})");
+    CHECK(events.sampled(SampledEvent<T>{other, 12}) == R"({"event":"sampled","room":"r2","left_out":12})");
+}
+
+TEST_CASE("presence tells the counts, and names whom there is to name") {
+    CHECK(events.presence(PresenceEvent<T>{other, {2, 3}, {}, {}}) ==
+          R"({"event":"presence","room":"r2","users":2,"connections":3})");
+    const std::string quoted = "b\"ob";
+    const std::array<PresenceName<T>, 2> came{{{&user, nullptr}, {&quoted, nullptr}}};
+    const std::array<PresenceName<T>, 1> went{{{&user, nullptr}}};
+    CHECK(events.presence(PresenceEvent<T>{other, {2, 3}, came, went}) ==
+          R"({"event":"presence","room":"r2","users":2,"connections":3,"came":["ann","b\"ob"],"went":["ann"]})");
+}
+
 TEST_CASE("codes under 4000 are told by the close alone") {
     CHECK(events.force_disconnect(ForceDisconnectEvent<T>{c, &other, {CloseCode::normal, "bye"}}).empty());
     CHECK(events.force_disconnect(ForceDisconnectEvent<T>{c, &other, {CloseCode{3999}, "bye"}}).empty());

@@ -147,6 +147,18 @@ TEST_CASE("a message that cannot be encoded uses no number and stops nothing") {
     CHECK(w.rooms.is_member(ann, "r"));
 }
 
+TEST_CASE("a message that cannot be encoded is nobody's where nobody observes, too") {
+    RoomRegistry<FakeConnection> rooms;
+    const auto ann = make_fake("ann", 1);
+    REQUIRE(rooms.join(ann, {.user = "ann", .room = "r"}));
+    forget(ann);
+    CHECK(rooms.broadcast("r", FakeSession::unencodable) == Delivery::sent);
+    rooms.broadcast("r", "x");
+    CHECK(ann->frames().size() == 1);
+    CHECK(rooms.position("r")->seq == 1);
+    CHECK(rooms.statistics().not_encoded == 1);
+}
+
 TEST_CASE("all members hear one order, also of what is broadcast from within sends", "[invariant-5]") {
     World w;
     std::vector<FakeConnection> members;
