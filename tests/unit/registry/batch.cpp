@@ -178,21 +178,21 @@ TEST_CASE("a room that closes, or empties, forgets the batch that waits, and who
     World w{batching()};
     const auto ann = w.member("ann", "r");
     say(w, 1, 1);
-    REQUIRE(w.rooms.publish(ann, "r", "mine"));
+    REQUIRE(w.rooms.publish(ann, "r", "mine", {.own = "my own"}));
     SECTION("closes") { CHECK(w.rooms.close_room("r")); }
     SECTION("empties") { CHECK(w.rooms.leave(ann, "r") == LeaveStatus::left); }
     SECTION("empties, and stays for a while") {
         w.rooms.create_room("s", {.linger = 1h, .batch_window = 10ms});
         REQUIRE(w.join(ann, "s"));
         say(w, 1, 1, "s");
-        REQUIRE(w.rooms.publish(ann, "s", "mine"));
+        REQUIRE(w.rooms.publish(ann, "s", "mine", {.own = "my own"}));
         w.rooms.leave(ann, "s");
     }
     w.rooms.disconnect(ann);
     CHECK(ann.use_count() == 1);
     w.after(10ms);
     const auto frames = ann->frames();
-    CHECK(std::count(frames.begin(), frames.end(), "mine") == 0);
+    CHECK(std::count(frames.begin(), frames.end(), "my own") == 0);
 }
 
 TEST_CASE("the registry may go while batches wait") {
