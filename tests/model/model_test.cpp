@@ -25,7 +25,8 @@ void check(Membership membership, bool reentrant, std::size_t operations) {
         const std::uint64_t seed = tests::seed() + w * 1'000'003 + static_cast<std::uint64_t>(membership);
         model::Random random(seed);
         const model::Setting setting = model::random_setting(membership, reentrant, random);
-        model::World<Ids> world(setting, random.next(), &pairs);
+        model::Random choices(random.next());
+        model::World<Ids> world(setting, choices, &pairs);
         pairs.restart();
         bool same = true;
         for (std::size_t i = 0; same && i < each; ++i, ++done) {

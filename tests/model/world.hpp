@@ -40,10 +40,11 @@ class World : Host {
     using Handle = roomcast::Room<FakeConnection, WorldTraits<Ids>>;
 
 public:
-    World(const Setting& setting, std::uint64_t seed, Pairs* pairs = nullptr)
+    /// `random` makes all choices, and is borrowed.
+    World(const Setting& setting, Random& random, Pairs* pairs = nullptr)
         : setting_(setting),
           pairs_(pairs),
-          random_(seed),
+          random_(random),
           generator_(setting, random_),
           reference_(setting.options, setting.encodings, setting.users, setting.rooms, !setting.reentrant),
           whereabouts_(setting.options.membership, setting.options.others) {
@@ -269,7 +270,7 @@ private:
 
     const Setting setting_;
     Pairs* const pairs_;  // where it is noted what followed what; or null
-    Random random_;
+    Random& random_;
     Generator generator_;
     Reference reference_;
     Clock clock_;
