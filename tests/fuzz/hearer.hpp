@@ -29,14 +29,14 @@ public:
     void may_miss() { misses_ = true; }
     /// It has heard its farewell, or was closed.
     [[nodiscard]] bool over() const { return over_; }
-    [[nodiscard]] const std::map<std::string, std::uint64_t>& rooms() const { return last_; }
+    [[nodiscard]] bool closed() const { return closed_; }
 
     /// Returns the messages of it.
     std::vector<json> hear(const std::vector<Heard>& heard) {
         std::vector<json> messages;
         for (const Heard& item : heard) {
             if (item.kind != Heard::Kind::send) {
-                over_ = true;
+                over_ = closed_ = true;
                 last_.clear();
                 continue;
             }
@@ -116,7 +116,7 @@ private:
     std::map<std::string, std::uint64_t> last_;  // room: its last number
     std::map<std::string, std::uint64_t> gaps_;  // room: up to where something may be missing
     bool misses_ = false;
-    bool over_ = false;
+    bool over_ = false, closed_ = false;
 };
 
 }  // namespace fuzz

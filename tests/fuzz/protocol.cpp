@@ -183,7 +183,7 @@ private:
             service_.opened(seat.handle);
         }
         settle();
-        if (!seat.handle) return;
+        if (!seat.handle || seat.hearer.closed()) return;  // a transport reads no more
         seat.messages.clear();
         const bool was_over = seat.hearer.over();
         service_.received(seat.handle, text);
