@@ -96,8 +96,9 @@ macro(roomcast_need_websocketpp)
     endif()
 endmacro()
 
-# roomcast_catch: Catch2 of either major version, with its main function. The
-# arguments make a test fail that checks nothing, and a run that finds no test.
+# roomcast_catch: Catch2 of either major version, with its main function, which
+# roomcast_catch_library leaves to others. The arguments make a test fail that
+# checks nothing, and a run that finds no test.
 macro(roomcast_need_catch)
     find_package(Catch2 QUIET)
     if(NOT TARGET Catch2::Catch2 OR Catch2_VERSION VERSION_LESS 2.13)
@@ -108,6 +109,8 @@ macro(roomcast_need_catch)
     if(TARGET Catch2::Catch2WithMain)
         add_library(roomcast_catch INTERFACE)
         target_link_libraries(roomcast_catch INTERFACE Catch2::Catch2WithMain)
+        add_library(roomcast_catch_library INTERFACE)
+        target_link_libraries(roomcast_catch_library INTERFACE Catch2::Catch2)
         set(roomcast_catch_arguments --warn NoAssertions)
     else()
         file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/catch_main.cpp"
@@ -115,6 +118,11 @@ macro(roomcast_need_catch)
         add_library(roomcast_catch STATIC "${PROJECT_BINARY_DIR}/catch_main.cpp")
         target_compile_features(roomcast_catch PRIVATE cxx_std_20)
         target_link_libraries(roomcast_catch PUBLIC Catch2::Catch2)
+        file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/catch_library.cpp"
+            CONTENT "#define CATCH_CONFIG_RUNNER\n#include <catch2/catch.hpp>\n")
+        add_library(roomcast_catch_library STATIC EXCLUDE_FROM_ALL "${PROJECT_BINARY_DIR}/catch_library.cpp")
+        target_compile_features(roomcast_catch_library PRIVATE cxx_std_20)
+        target_link_libraries(roomcast_catch_library PUBLIC Catch2::Catch2)
         set(roomcast_catch_arguments --warn NoAssertions --warn NoTests)
     endif()
 endmacro()

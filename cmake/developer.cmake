@@ -4,7 +4,7 @@
 
 option(ROOMCAST_WERROR "Warnings of the project's own programs are errors" OFF)
 set(ROOMCAST_SANITIZE "" CACHE STRING
-    "Sanitizers of the project's own programs: thread, or address,undefined")
+    "Sanitizers of the project's own programs: thread, address,undefined, or fuzzer-no-link,address,undefined")
 
 add_library(roomcast_developer INTERFACE)
 target_link_libraries(roomcast_developer INTERFACE roomcast::roomcast)

@@ -7,6 +7,8 @@
 set(roomcast_variant "")
 if(ROOMCAST_SANITIZE STREQUAL "thread")
     set(roomcast_variant tsan)
+elseif(ROOMCAST_SANITIZE MATCHES "fuzzer")  # libFuzzer's own programs alone
+    set(roomcast_variant fuzz)
 elseif(ROOMCAST_SANITIZE)
     set(roomcast_variant asan)
 endif()

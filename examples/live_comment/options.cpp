@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <map>
 #include <string_view>
@@ -60,6 +61,13 @@ std::string write_out_bytes(std::string& text) {
         return "not a number of bytes (like 65536, 64K, 512M or 2G): " + text;
     text = std::to_string(bytes << (10 * power));
     return {};
+}
+
+/// CLI11's own check lets NaN pass. Returns what is wrong with it.
+std::string check_rate(std::string& text) {
+    double rate = 0;
+    if (CLI::detail::lexical_cast(text, rate) && rate >= 0 && std::isfinite(rate)) return {};
+    return "not a number of 0 or more: " + text;
 }
 
 std::string with_commas(const std::vector<std::string>& words) {
@@ -138,16 +146,17 @@ std::optional<ServerOptions> ServerOptions::parse(int argc, const char* const* a
         ->check(CLI::Range(0U, day_ms));
     bytes("--memory", o.memory, "What outboxes and histories may take in all; 0: no limit");
 
+    const CLI::Validator rate(check_rate, "NONNEGATIVE");
     app.add_option("--max-connections", o.max_connections, "0: what the file descriptors allow");
     app.add_option("--max-per-address", o.max_per_address, "Connections from one address; 0: no limit");
     app.add_option("--comment-rate", o.comment_rate, "Comments a second and user; 5 times that at once; 0: no limit")
-        ->check(CLI::NonNegativeNumber);
+        ->check(rate);
     app.add_option("--command-rate", o.command_rate, "Other messages, also gifts and likes; twice that at once; 0: no limit")
-        ->check(CLI::NonNegativeNumber);
+        ->check(rate);
     const auto* room_rate =
         app.add_option("--room-rate", o.room_rate,
                        "Comments a second in one room, as many at once; 0: no limit, as with --comment-rate 0")
-            ->check(CLI::NonNegativeNumber);
+            ->check(rate);
     app.add_option("--limits", limits, "off lifts all rates, for benchmarks")->check(CLI::IsMember({"on", "off"}));
 
     app.add_option("--origin", o.origins, "A further Origin whose pages may connect, like https://example.org");

@@ -67,6 +67,12 @@ TEST_CASE("without a rate of comments a room has none either, unless it is asked
     CHECK(accepted({"--room-rate", "30", "--limits", "off"}).room_rate == 0);
 }
 
+TEST_CASE("a rate is a number of 0 or more") {
+    const char* flag = GENERATE("--comment-rate", "--command-rate", "--room-rate");
+    CHECK(accepted({flag, "0.5"}).on_loopback());
+    for (const char* bad : {"nan", "-nan", "inf", "1e999", "-1", "-0.1", "x", ""}) CHECK_FALSE(read({flag, bad}));
+}
+
 TEST_CASE("what clients have to know of the limits is described") {
     const auto described = nlohmann::json::parse(accepted({"--gifts", "rose,\"", "--room-rate", "2.5"}).describe());
     CHECK(described["limits"]["gifts"] == Words{"rose", "\""});
