@@ -174,6 +174,8 @@ private:
     /// peer wants to go, or broke the protocol: the host hears of it first.
     bool write_frame(const Pieces& pieces) {
         const bool is_close = (pieces.front().buf[0] & 0x0F) == websocketpp::frame::opcode::close;
+        // It would answer a faulty close frame even behind its own.
+        if (is_close && std::exchange(close_written_, true)) return true;
         const bool unasked = is_close && !close_asked_;
         if (unasked) {
             refuse();
@@ -337,6 +339,7 @@ private:
     bool flooded_ = false;
     bool open_told_ = false;    // and `closed` not yet
     bool close_asked_ = false;  // by this side
+    bool close_written_ = false;
 };
 
 }  // namespace roomcast::adapters

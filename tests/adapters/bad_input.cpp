@@ -74,6 +74,17 @@ TEST_CASE("nothing is processed behind what was refused") {
     CHECK(client.read_frame().ended());
 }
 
+TEST_CASE("a faulty close frame behind our own gets no second one") {
+    RunningServer running;
+    Client client(running.port());
+    client.open();
+    client.write(Client::frame(2, "binary"));
+    CHECK(client.read_frame().code() == 1003);
+    const std::string faulty = GENERATE(std::string(2, '\0'), std::string("\x03\xE8\xFF", 3), std::string("\x03"));
+    client.write(Client::frame(8, faulty));
+    CHECK(client.read_frame().ended());
+}
+
 TEST_CASE("another version of the protocol is told which one is spoken") {
     RunningServer running;
     const std::string lines = GENERATE("", "Sec-WebSocket-Version: 0\r\n", "Sec-WebSocket-Version: 7\r\n",
