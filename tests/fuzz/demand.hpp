@@ -15,8 +15,9 @@ namespace fuzz {
 /// Ends the process, which is how a target says that something is wrong.
 inline void demand(bool holds, std::string_view what, std::string_view about = {}) {
     if (holds) return;
-    std::fprintf(stderr, "FAULT: %.*s\n%.*s\n", static_cast<int>(what.size()), what.data(),
-                 static_cast<int>(about.size()), about.data());
+    for (const std::string_view text : {std::string_view("FAULT: "), what, std::string_view("\n"), about,
+                                        std::string_view("\n")})
+        if (!text.empty()) std::fwrite(text.data(), 1, text.size(), stderr);
     std::abort();
 }
 
