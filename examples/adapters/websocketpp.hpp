@@ -42,6 +42,15 @@ struct WebSocketOptions {
     SessionLimits limits{};
 };
 
+/// Whether UTF-8 that is valid so far ends between two code points.
+[[nodiscard]] inline bool ends_whole(std::string_view utf8) noexcept {
+    std::size_t behind = 0;  // bytes that continue the last code point
+    while (behind < utf8.size() && (static_cast<unsigned char>(utf8[utf8.size() - 1 - behind]) & 0xC0) == 0x80) ++behind;
+    if (behind == utf8.size()) return behind == 0;
+    const auto first = static_cast<unsigned char>(utf8[utf8.size() - 1 - behind]);
+    return behind == (first >= 0xF0 ? 3U : first >= 0xE0 ? 2U : first >= 0xC0 ? 1U : 0U);
+}
+
 class WebSocketSession;
 
 /// What a session tells its server, on the session's worker. Nothing may throw.
@@ -313,8 +322,12 @@ private:
 
     void on_message(const Config::message_type& message) {
         if (!is_open()) return;
-        if (message.get_opcode() == websocketpp::frame::opcode::text) events_->message(self(), message.get_payload());
-        else end(CloseCode::unsupported_data, "only text is understood here");
+        const std::string_view text = message.get_payload();
+        if (message.get_opcode() != websocketpp::frame::opcode::text)
+            end(CloseCode::unsupported_data, "only text is understood here");
+        // It forgets to look where a message of several frames ends.
+        else if (!ends_whole(text)) end(CloseCode::invalid_payload, "invalid UTF-8");
+        else events_->message(self(), text);
     }
 
     /// Whether to answer. A peer that does not read gets no pongs to pile up.

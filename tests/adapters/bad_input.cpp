@@ -22,6 +22,8 @@ TEST_CASE("what breaks the protocol is answered with its close code, and nobody 
         {Client::frame(2, "binary"), 1003},
         {Client::frame(1, "abc\xC3\x28"), 1007},
         {Client::frame(1, "cut off \xE2\x82"), 1007},
+        {Client::frame(1, "cut ", false) + Client::frame(0, "off \xE2\x82"), 1007},
+        {Client::frame(1, "off \xF0\x9F", false) + Client::frame(0, "\x98"), 1007},
         {Client::frame(1, std::string(16'385, 'x')), 1009},
         {Client::frame(1, std::string(200'000, 'x')), 1009},
         {Client::frame(1, std::string(10'000, 'x'), false) + Client::frame(0, std::string(10'000, 'x')), 1009},
@@ -48,6 +50,18 @@ TEST_CASE("what breaks the protocol is answered with its close code, and nobody 
     CHECK(client.read_frame().ended());
     CHECK(eventually([&] { return running.server.connection_count() == 1; }));
     CHECK(running.host.closes == 1);
+}
+
+TEST_CASE("a code point may be spread over frames") {
+    RunningServer running;
+    Client client(running.port());
+    client.open();
+    client.write(Client::frame(1, "\xF0\x9F", false) + Client::frame(0, "\x98", false) + Client::frame(0, "\x80"));
+    CHECK(client.read_frame().text("\xF0\x9F\x98\x80"));
+    client.write(Client::frame(1, "\xC3", false) + Client::frame(0, "\xA9\xE2\x82", false) + Client::frame(0, "\xAC"));
+    CHECK(client.read_frame().text("\xC3\xA9\xE2\x82\xAC"));
+    client.write(Client::frame(1, "", false) + Client::frame(0, ""));
+    CHECK(client.read_frame().text(""));
 }
 
 TEST_CASE("who is refused in mid-sentence is heard out, and not reset before the answer is read") {
