@@ -131,8 +131,11 @@ inline std::string describe(const Operation& op) {
 class Random {
 public:
     explicit Random(std::uint64_t seed) : state_(seed) {}
-    /// Borrows the bytes.
-    explicit Random(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+    /// Borrows the bytes. When all have made a choice, they are the seed of the
+    /// rest.
+    explicit Random(std::span<const std::uint8_t> bytes) : bytes_(bytes) {
+        for (const std::uint8_t byte : bytes) state_ = (state_ ^ byte) * 0x100000001b3;  // FNV-1a
+    }
 
     std::uint64_t next() {  // splitmix64, by Sebastiano Vigna
         std::uint64_t z = state_ += 0x9e3779b97f4a7c15;

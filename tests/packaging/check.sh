@@ -5,6 +5,7 @@
 # A consumer of each kind compiles hello world, and prints what HELLO, the
 # program that this build made of it, prints.
 set -euo pipefail
+export CMAKE_GENERATOR=Ninja
 kind=$1 source=$2 compiler=$3 hello=$4
 shift 4
 work=$(mktemp -d)
