@@ -8,6 +8,15 @@
 #define ROOMCAST_ASSERT(condition) assert(condition)
 #endif
 
+/// What the registry's shared flags are, and where its hash keys come from. A
+/// simulation of threads defines its own before including roomcast.
+#ifndef ROOMCAST_ATOMIC
+#define ROOMCAST_ATOMIC std::atomic
+#endif
+#ifndef ROOMCAST_RANDOM_DEVICE
+#define ROOMCAST_RANDOM_DEVICE std::random_device
+#endif
+
 #define ROOMCAST_VERSION_MAJOR 0
 #define ROOMCAST_VERSION_MINOR 1
 #define ROOMCAST_VERSION_PATCH 0

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "roomcast/config.hpp"
+
 namespace roomcast::detail {
 
 /// The keyed hash of ids, so that a peer who chooses its ids cannot choose
@@ -18,7 +20,7 @@ namespace roomcast::detail {
 class SeededHash {
 public:
     SeededHash() {
-        std::random_device device;
+        ROOMCAST_RANDOM_DEVICE device;
         const auto word = [&] { return (std::uint64_t{device()} << 32) | device(); };
         k0_ = word();
         k1_ = word() | 1;

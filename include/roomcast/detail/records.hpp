@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "roomcast/close_code.hpp"
+#include "roomcast/config.hpp"
 #include "roomcast/connection.hpp"
 #include "roomcast/detail/deadline_heap.hpp"
 #include "roomcast/detail/list.hpp"
@@ -149,7 +150,7 @@ struct Membership : Link<ConnectionTag>, Link<MemberTag> {
     Slot* slot = nullptr;
     // Read by the drainer without the lock; a change may meet a message that
     // is under way or not, so relaxed suffices.
-    std::atomic<std::uint64_t> tags{0};
+    ROOMCAST_ATOMIC<std::uint64_t> tags{0};
     std::uint32_t references = 1;  // the room's own, until its slot is given up
     bool told = false;  // the connection has heard of its join, or is about to; written by the drainer alone
     bool dead = false;
@@ -184,7 +185,7 @@ struct ConnectionRecord : Link<DeviceTag> {
     // True while an outbox exists (the slots of its memberships are null then)
     // and when nothing may be sent any more. Acquire and release: who finds it
     // false after the outbox was emptied sends behind what was in it.
-    std::atomic<bool> congested{false};
+    ROOMCAST_ATOMIC<bool> congested{false};
     const std::uint8_t encoding;
     Step step = Step::open;
     std::uint32_t references = 1;  // the index's own
@@ -318,8 +319,8 @@ struct RoomRecord : Deadline<typename T::time_point>,
     // Ended: all memberships count as removed; the drainer takes them apart.
     // Relaxed reads outside the lock: a stale one costs the one send that
     // had been chosen.
-    std::atomic<bool> closed{false};
-    std::atomic<bool> has_dead{false};  // the drainer's hint that `dead` is not empty
+    ROOMCAST_ATOMIC<bool> closed{false};
+    ROOMCAST_ATOMIC<bool> has_dead{false};  // the drainer's hint that `dead` is not empty
     KeptReason close_reason{};
     typename T::time_point idle_since{};
     std::optional<typename T::time_point> linger_until{};
@@ -332,7 +333,7 @@ struct RoomRecord : Deadline<typename T::time_point>,
     typename Places::Cursor cursor{};
     typename T::time_point batch_until{};  // until then messages wait for each other
     std::unique_ptr<Log<T>> log;           // where the room keeps messages
-    std::atomic<std::uint64_t> seq{0};     // written there, read by anyone
+    ROOMCAST_ATOMIC<std::uint64_t> seq{0};     // written there, read by anyone
 
     [[no_unique_address]] EventSlot<T> opened{};
     [[no_unique_address]] EventSlot<T> ended{};

@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include "roomcast/config.hpp"
+
 namespace roomcast::detail {
 
 /// The places of a room's memberships, in segments that never move, so that
@@ -21,7 +23,7 @@ template <class Target, class Membership>
 class Slots {
 public:
     struct Slot {
-        std::atomic<Target*> target{nullptr};
+        ROOMCAST_ATOMIC<Target*> target{nullptr};
         Membership* membership = nullptr;
     };
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+#include "simulation/schedule.hpp"
+
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "model/seed.hpp"
+#include "support/catch.hpp"
+#include "support/scale.hpp"
+
+namespace {
+
+using roomcast::Membership;
+using simulation::run_schedule;
+using simulation::Scheduler;
+using simulation::trace_text;
+
+std::uint64_t running_seed = 0;
+
+/// What a schedule was about when it went so wrong that nobody can look at it.
+void tell_of_crash(int signal) {
+    std::fprintf(stderr, "ROOMCAST_SEED=%llu crashes in\n%s", static_cast<unsigned long long>(running_seed),
+                 trace_text().c_str());
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+}
+
+/// ROOMCAST_SCHEDULES, or as many as ROOMCAST_TEST_SCALE makes of `count`.
+std::size_t schedules(std::size_t count, std::size_t of) {
+    const char* given = std::getenv("ROOMCAST_SCHEDULES");
+    return given ? static_cast<std::size_t>(std::strtoull(given, nullptr, 10)) * count / of : tests::scaled(count);
+}
+
+/// The first schedule is the seed's own, the next that of the next seed.
+void check(Membership membership, std::size_t count) {
+    std::signal(SIGSEGV, tell_of_crash);
+    std::signal(SIGABRT, tell_of_crash);
+    const std::size_t all = schedules(count, 100'000);
+    std::size_t done = 0, hooks = 0;
+    for (; done < all; ++done) {
+        running_seed = tests::seed() + done;
+        const std::string fault = run_schedule(membership, running_seed);
+        if (!fault.empty()) FAIL("ROOMCAST_SEED=" << running_seed << ": " << fault << '\n' << trace_text());
+        hooks += Scheduler::current().trace().size();
+    }
+    CHECK(hooks / done > 20);
+}
+
+}  // namespace
+
+TEST_CASE("no schedule breaks a promise, one room a user") { check(Membership::one_room_per_user, 50'000); }
+TEST_CASE("no schedule breaks a promise, one room a connection") { check(Membership::one_room_per_connection, 20'000); }
+TEST_CASE("no schedule breaks a promise, many rooms") { check(Membership::many_rooms, 30'000); }
+
+TEST_CASE("a seed replays its schedule, step for step") {
+    for (std::uint64_t seed = tests::seed(); seed < tests::seed() + 50; ++seed) {
+        static_cast<void>(run_schedule(Membership::many_rooms, seed));
+        const auto first = Scheduler::current().trace();
+        const std::string elsewhere(1 + seed % 100'000, 'x');  // addresses are others now
+        static_cast<void>(run_schedule(Membership::one_room_per_user, seed + 1));
+        static_cast<void>(run_schedule(Membership::many_rooms, seed));
+        CAPTURE(seed, elsewhere.size());
+        REQUIRE(first == Scheduler::current().trace());
+    }
+}

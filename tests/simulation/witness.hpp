@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "roomcast/history.hpp"
+#include "roomcast/message.hpp"
+#include "roomcast/observer.hpp"
+#include "roomcast/options.hpp"
+#include "simulation/words.hpp"
+
+namespace simulation {
+
+/// A message as it was handed over.
+struct Sent {
+    std::size_t room = nowhere;
+    std::size_t publisher = nobody;
+    std::size_t except = nobody;     // who was known to the registry then, and must not get it
+    std::size_t perhaps_except = nobody;
+    bool echo = true;
+    bool require_tag = false;
+    bool encodable = true;
+    std::uint32_t request = 0;       // of the publisher, when it wants an answer
+};
+
+enum class Asked : std::uint8_t { join, publish, leave };
+
+/// A request whose answer is awaited.
+struct Request {
+    Asked asked;
+    std::size_t session, room;
+    bool taken = false;
+    std::size_t answered = 0;  // calls of the events policy
+    std::size_t heard = 0;
+    std::optional<roomcast::Position> since{};
+};
+
+/// Listens to all that a registry says, and tells the scheduler of the first
+/// thing that breaks a promise (DESIGN, invariants).
+class Witness {
+public:
+    Witness(roomcast::Membership membership, roomcast::OtherDevices others)
+        : by_user_(membership == roomcast::Membership::one_room_per_user),
+          one_room_(membership != roomcast::Membership::many_rooms),
+          follows_(others == roomcast::OtherDevices::follow) {
+        messages_.emplace_back();
+        requests_.push_back({Asked::leave, nobody, nowhere});
+    }
+
+    // What threads do.
+
+    [[nodiscard]] std::size_t add_session(std::size_t user, bool tagged);
+    [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
+    [[nodiscard]] std::uint32_t add_message(const Sent& sent);
+    [[nodiscard]] std::uint32_t add_request(Asked asked, std::size_t session, std::size_t room);
+    void taken(std::uint32_t request) { requests_[request].taken = true; }
+    void asks_since(std::uint32_t request, roomcast::Position since) { requests_[request].since = since; }
+    [[nodiscard]] std::optional<roomcast::Position> asked_since(std::uint32_t request) const {
+        return requests_[request].since;
+    }
+
+    /// A join of a session begins, and is over.
+    void join_begins(std::size_t session, std::size_t room);
+    void join_is_over(std::size_t session);
+
+    /// Something that may end memberships: of whom, where, and whether the
+    /// connection itself goes. `rooms_mask` has a bit for each room.
+    struct Ending {
+        std::vector<std::size_t> sessions{};
+        unsigned rooms_mask = 0;
+        bool whole = false;
+        std::vector<std::size_t> joins{};  // begun so far; many when one is under way
+    };
+    [[nodiscard]] Ending ending_begins(std::vector<std::size_t> sessions, unsigned rooms_mask, bool whole,
+                                       bool own_join = false);
+    /// It has returned, and did what it should.
+    void ended(const Ending& ending);
+    void disconnected(std::size_t session, const Ending& ending);
+    [[nodiscard]] std::vector<std::size_t> of_user(std::size_t user) const;
+    [[nodiscard]] std::vector<std::size_t> everybody() const;
+
+    // What the registry does.
+
+    void encoded(const Word& payload, roomcast::Position position);
+    [[nodiscard]] bool encodable(std::uint32_t id) const { return messages_[id].encodable; }
+    void answered(std::uint32_t request);
+    void replayed(std::size_t room, roomcast::Position position, const roomcast::Position* since, bool recovered,
+                  const std::vector<std::pair<std::uint64_t, std::uint32_t>>& entries);
+    void send_begins(std::size_t session, int thread, std::string_view bytes);
+    void accepted(std::size_t session, std::string_view bytes);
+    void closes(std::size_t session);
+    void terminates(std::size_t session);
+
+    struct Observed {
+        roomcast::EventKind kind;
+        std::size_t room, from = nowhere, user = nobody, session = nobody;
+        std::uint64_t life = 0;
+        bool user_changed = false;
+    };
+    void observed_begins();
+    void observed_ends(const Observed& event);
+
+    // At the end of a schedule, when nothing is left to be done.
+
+    /// An open connection: where it is, and the last number there.
+    void check_open(std::size_t session, const std::array<bool, rooms>& member,
+                    const std::array<roomcast::Position, rooms>& positions);
+    void check_requests(const std::vector<bool>& open);
+    /// What observers were told, and what the registry says.
+    void check_whereabouts(std::size_t room, const std::vector<std::size_t>& sessions);
+    void check_nothing_left();
+    /// The last message that it heard of, for a later join.
+    [[nodiscard]] roomcast::Position last_heard(std::size_t session, std::size_t room) const {
+        return {sessions_[session].places[room].epoch, sessions_[session].places[room].last};
+    }
+
+private:
+    /// No join of its user was under way with it, or has begun since.
+    [[nodiscard]] bool stays_ended(const Ending& ending, std::size_t session) const {
+        const std::size_t user = sessions_[session].user;
+        return ending.joins[user] != 0 && ending.joins[user] == joins_begun_[user];
+    }
+
+    /// What a session knows of a room.
+    struct Place {
+        bool in = false;
+        std::uint64_t epoch = 0, last = 0;
+        const void* life = nullptr;
+        std::size_t endings = 0;    // begun, that may have come without a word
+        std::size_t strays = 0;     // messages of a membership that had ended so
+        bool over = false;          // an ending has returned, and no join has begun since
+        std::size_t after = 0;      // sends begun since
+    };
+    struct Session {
+        std::size_t user;
+        bool tagged;
+        std::array<Place, rooms> places{};
+        bool farewelled = false, closed = false, terminated = false, disconnected = false;
+        std::size_t joins = 0;      // under way
+        bool revived = false;       // it was joining while it was forgotten: it may have come anew
+        std::array<std::uint8_t, 5> sends_after_close{};
+        std::map<int, std::uint32_t> last_direct{};
+    };
+    enum class Meant : std::uint8_t { never, perhaps, surely };
+
+    void fail(const std::string& what) const;
+    void fail(std::size_t session, const Word& word, const std::string& what) const;
+    [[nodiscard]] Meant meant(std::size_t session, std::uint32_t id) const;
+    /// How many numbered messages from `first` to `last` were surely meant for
+    /// it, and how many perhaps.
+    [[nodiscard]] std::pair<std::size_t, std::size_t> missed(std::size_t session, std::uint64_t epoch,
+                                                             std::uint64_t first, std::uint64_t last) const;
+    void hear(std::size_t session, const Word& word);
+    void hear_message(std::size_t session, const Word& word);
+    void hear_joined(std::size_t session, const Word& word);
+    void leave_heard(Place& place, const Word& word);
+    void stray(std::size_t session, Place& place, const Word& word);
+    void enter(const Observed& event);
+    void leave(const Observed& event);
+
+    const bool by_user_, one_room_, follows_;
+    std::vector<Session> sessions_;
+    std::vector<Sent> messages_;
+    std::vector<Request> requests_;
+    std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> numbers_;  // epoch, seq: the message
+    std::vector<std::size_t> joins_begun_ = std::vector<std::size_t>(8), joins_over_ = std::vector<std::size_t>(8);
+
+    // As observers were told, by room and user.
+    using At = std::pair<std::size_t, std::size_t>;
+    bool observing_ = false;
+    std::map<At, std::set<std::size_t>> where_;
+    std::set<At> behind_;  // whose user has gone on
+    std::set<std::uint64_t> lives_;
+};
+
+}  // namespace simulation
