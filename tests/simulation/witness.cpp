@@ -224,6 +224,8 @@ void Witness::hear_message(std::size_t session, const Word& word) {
 void Witness::hear_joined(std::size_t session, const Word& word) {
     Session& s = sessions_[session];
     Place& place = s.places[word.room];
+    // Of an earlier room of that name: a send that was under way.
+    if (word.epoch < place.epoch && word.life != place.life) return stray(session, place, word);
     if (place.in && place.endings == 0) {
         if (word.epoch != place.epoch || word.seq < place.last) fail(session, word, "it begins anew where it was");
         else if (missed(session, place.epoch, place.last + 1, word.seq).first != 0)
