@@ -49,6 +49,7 @@ void Witness::join_begins(std::size_t session, std::size_t room) {
     const std::size_t user = sessions_[session].user;
     ++joins_begun_[user];
     ++sessions_[session].joins;
+    sessions_[session].revived |= sessions_[session].disconnecting;
     for (const std::size_t s : of_user(user)) {
         Place& place = sessions_[s].places[room];
         place.over = false;
@@ -58,6 +59,10 @@ void Witness::join_begins(std::size_t session, std::size_t room) {
 void Witness::join_is_over(std::size_t session) {
     ++joins_over_[sessions_[session].user];
     --sessions_[session].joins;
+}
+void Witness::disconnect_begins(std::size_t session) {
+    sessions_[session].disconnecting = true;
+    sessions_[session].revived |= sessions_[session].joins != 0;
 }
 void Witness::disconnected(std::size_t session, const Ending& ending) {
     sessions_[session].disconnected = true;

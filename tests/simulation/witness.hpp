@@ -83,6 +83,7 @@ public:
                                        bool own_join = false);
     /// It has returned, and did what it should.
     void ended(const Ending& ending);
+    void disconnect_begins(std::size_t session);
     void disconnected(std::size_t session, const Ending& ending);
     [[nodiscard]] std::vector<std::size_t> of_user(std::size_t user) const;
     [[nodiscard]] std::vector<std::size_t> everybody() const;
@@ -143,7 +144,7 @@ private:
         std::size_t user;
         bool tagged;
         std::array<Place, rooms> places{};
-        bool farewelled = false, closed = false, terminated = false, disconnected = false;
+        bool farewelled = false, closed = false, terminated = false, disconnected = false, disconnecting = false;
         std::size_t joins = 0;      // under way
         bool revived = false;       // it was joining while it was forgotten: it may have come anew
         std::array<std::uint8_t, 5> sends_after_close{};

@@ -134,13 +134,15 @@ void World::call_back() {
 }
 
 void World::join(std::size_t slot, std::size_t room) {
+    Connection old;
     if (!slots_[slot] || slots_[slot]->gone) {
         if (witness_.sessions() == most_sessions) return;
         const std::size_t user = slot % users;
         const std::size_t id = witness_.add_session(user, slot < 2);
         const Temper temper = random().pick(Temper::steady, Temper::slow, Temper::slow, Temper::fragile);
-        const Connection old = std::exchange(slots_[slot], Connection(std::make_shared<Session>(
-                                   host_, id, user, harmless_ ? Temper::steady : temper, random().one_in(3) ? 1 : 0)));
+        old = std::exchange(slots_[slot], Connection(std::make_shared<Session>(
+                                              host_, id, user, harmless_ ? Temper::steady : temper,
+                                              random().one_in(3) ? 1 : 0)));
         all_.emplace_back(slots_[slot]);
     }
     const Connection c = slots_[slot];
@@ -184,6 +186,7 @@ void World::disconnect(const Connection& c) {
     if (harmless_ && !host_.calm) return;
     note("disconnect", about(c->id));
     c->gone = true;
+    witness_.disconnect_begins(c->id);
     const auto ending = witness_.ending_begins({c->id}, all_rooms, true);
     if (!registry_.disconnect(c)) return;
     note("is gone", about(c->id));

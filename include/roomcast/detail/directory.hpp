@@ -325,7 +325,9 @@ public:
     void drop_outbox(Connection& c, Work<T>& work) noexcept {
         c.congested.store(c.step >= Step::terminate, std::memory_order_release);
         for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
-            if (m->told) m->slot->target.store(T::direct::of(c.handle), std::memory_order_release);
+            // What waited of an ended room is lost: nothing newer of it may follow.
+            if (m->told && !m->room->closed.load(std::memory_order_relaxed))
+                m->slot->target.store(T::direct::of(c.handle), std::memory_order_release);
         Outbox<T>* outbox = c.outbox.release();
         storage_.remove(*outbox);
         List<Outbox<T>, FlushTag>::unlink(*outbox);

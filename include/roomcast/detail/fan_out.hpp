@@ -155,6 +155,7 @@ private:
     void hand_over(const Audience& audience, const Slot& slot, std::optional<SendStatus> answer, Work<T>& work) noexcept {
         audience.for_each([&](const MessageItem<T>& message) {
             Membership<T>& m = *slot.membership;
+            if (m.room->closed.load(std::memory_order_relaxed)) return;
             // What was answered was meant for it, whatever its tags are by now.
             const Frame* const frame = answer ? Audience::form(message, m) : Audience::choose(message, m);
             if (!frame) return;

@@ -264,3 +264,17 @@ TEST_CASE("who is removed in the middle of a batch that goes one by one gets no 
     CHECK(ann->frames() == Texts{"a2 (yours)", "m3", "! 4001 r"});
     CHECK(bob->frames() == Texts{"a2\nm3\nm4"});
 }
+
+TEST_CASE("who hears the end of its room in the middle of a batch gets no more of it", "[invariant-4]") {
+    World w{batching()};
+    const auto ann = w.member("ann", "r");
+    say(w, 1, 1);
+    REQUIRE(w.rooms.publish(ann, "r", "a2", {.own = "a2 (yours)"}));
+    say(w, 3, 4);
+    forget(ann);
+    ann->on_send = [&](std::string_view text) {
+        if (text == "m3") w.rooms.close_room("r");
+    };
+    w.after(10ms);
+    CHECK(ann->frames() == Texts{"a2 (yours)", "m3", "! 4006 r"});
+}
