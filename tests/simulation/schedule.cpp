@@ -11,7 +11,7 @@ namespace simulation {
 
 std::string run_schedule(roomcast::Membership membership, std::uint64_t seed) {
     Scheduler& scheduler = Scheduler::current();
-    scheduler.begin(seed);
+    scheduler.begin(seed * 4 + static_cast<std::uint64_t>(membership));
     auto world = std::make_unique<World>(membership);
     world->prepare();
     const std::vector<Scheduler::Body> bodies(world->threads(), [&] { world->work(); });

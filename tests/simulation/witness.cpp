@@ -69,14 +69,17 @@ void Witness::disconnected(std::size_t session, const Ending& ending) {
     sessions_[session].revived |= !stays_ended(ending, session);
 }
 
-Witness::Ending Witness::ending_begins(std::vector<std::size_t> sessions, unsigned rooms_mask, bool whole,
+Witness::Ending Witness::ending_begins(std::vector<std::size_t> sessions, unsigned rooms_mask, bool leave,
                                        bool own_join) {
-    Ending ending{std::move(sessions), rooms_mask, whole, joins_begun_};
+    Ending ending{std::move(sessions), rooms_mask, leave, joins_begun_};
     for (std::size_t user = 0; user < ending.joins.size(); ++user)
         if (joins_begun_[user] != joins_over_[user] + (own_join ? 1 : 0)) ending.joins[user] = 0;
     for (const std::size_t s : ending.sessions)
         for (std::size_t r = 0; r < rooms; ++r)
-            if (rooms_mask >> r & 1) ++sessions_[s].places[r].endings;
+            if (rooms_mask >> r & 1) {
+                ++sessions_[s].places[r].endings;
+                sessions_[s].places[r].ever_left |= leave;
+            }
     return ending;
 }
 void Witness::ended(const Ending& ending) {
@@ -86,6 +89,7 @@ void Witness::ended(const Ending& ending) {
             Place& place = sessions_[s].places[r];
             if (!(ending.rooms_mask >> r & 1) || place.over) continue;
             place.over = true;
+            place.over_by = Scheduler::current().thread();
             place.after = 0;
         }
     }
@@ -140,9 +144,13 @@ void Witness::send_begins(std::size_t session, int thread, std::string_view byte
     const Word word = word_of(bytes);
     const bool traffic = word.say == Say::message || word.say == Say::gap || word.say == Say::presence ||
                          word.say == Say::deleted || word.say == Say::reset;
-    if (!traffic) return;
+    if (!traffic && word.say != Say::joined) return;
     Place& place = s.places[word.room];
-    if (place.over && ++place.after > 1) fail(session, word, "more than one send begins after a removal has returned");
+    // Who left before it was told hears `joined`, and then `left`; a gap that is being put into words was chosen.
+    const bool may_follow = word.say == Say::gap || (word.say == Say::joined && place.ever_left);
+    if (place.over && place.over_by == thread && !may_follow)
+        fail(session, word, "the thread that ended a membership sends to it");
+    if (traffic && place.over && ++place.after > 1) fail(session, word, "more than one send begins after a removal has returned");
 }
 
 void Witness::accepted(std::size_t session, std::string_view bytes) {

@@ -71,15 +71,15 @@ public:
     void join_begins(std::size_t session, std::size_t room);
     void join_is_over(std::size_t session);
 
-    /// Something that may end memberships: of whom, where, and whether the
-    /// connection itself goes. `rooms_mask` has a bit for each room.
+    /// Something that may end memberships: of whom, where (a bit for each
+    /// room), and whether they asked for it themselves.
     struct Ending {
         std::vector<std::size_t> sessions{};
         unsigned rooms_mask = 0;
-        bool whole = false;
+        bool leave = false;
         std::vector<std::size_t> joins{};  // begun so far; many when one is under way
     };
-    [[nodiscard]] Ending ending_begins(std::vector<std::size_t> sessions, unsigned rooms_mask, bool whole,
+    [[nodiscard]] Ending ending_begins(std::vector<std::size_t> sessions, unsigned rooms_mask, bool leave = false,
                                        bool own_join = false);
     /// It has returned, and did what it should.
     void ended(const Ending& ending);
@@ -138,6 +138,8 @@ private:
         std::size_t endings = 0;    // begun, that may have come without a word
         std::size_t strays = 0;     // messages of a membership that had ended so
         bool over = false;          // an ending has returned, and no join has begun since
+        int over_by = -1;           // to which thread
+        bool ever_left = false;     // of its own accord
         std::size_t after = 0;      // sends begun since
     };
     struct Session {

@@ -70,6 +70,8 @@ World::World(Membership membership)
     if (reentrant_one_in_ != 0) host_.call_back = [this] { call_back(); };
 }
 
+World::~World() = default;
+
 void World::prepare() {
     for (std::size_t i = 0; i < slots_.size(); ++i) {
         slots_[i] = Connection();
@@ -155,7 +157,7 @@ void World::join(std::size_t slot, std::size_t room) {
         ending = witness_.ending_begins(witness_.of_user(c->user), all_rooms & ~(1u << room), false, true);
     if (options_.membership == Membership::one_room_per_connection)
         ending = witness_.ending_begins({id}, all_rooms & ~(1u << room), false, true);
-    if (options_.max_devices != 0) static_cast<void>(witness_.ending_begins(witness_.of_user(c->user), all_rooms, true));
+    if (options_.max_devices != 0) static_cast<void>(witness_.ending_begins(witness_.of_user(c->user), all_rooms));
     Registry::Join how{.user = user_at(c->user), .room = room_at(room), .history = random().below(3),
                        .tags = slot < 2 ? 1u : 0u, .info = Kept(request), .context = Kept(request)};
     if (const Position last = witness_.last_heard(id, room); last.epoch != 0 && random().one_in(2)) {
@@ -175,7 +177,7 @@ void World::leave(std::size_t slot, std::size_t room) {
     const Connection c = slots_[slot];
     const std::uint32_t request = witness_.add_request(Asked::leave, c->id, room);
     note("leave", about(c->id, room, request));
-    const auto ending = witness_.ending_begins({c->id}, 1u << room, false);
+    const auto ending = witness_.ending_begins({c->id}, 1u << room, true);
     if (registry_.leave(c, room_at(room), Kept(request)) != roomcast::LeaveStatus::left) return;
     note("has left", about(c->id, room));
     witness_.taken(request);
@@ -187,7 +189,7 @@ void World::disconnect(const Connection& c) {
     note("disconnect", about(c->id));
     c->gone = true;
     witness_.disconnect_begins(c->id);
-    const auto ending = witness_.ending_begins({c->id}, all_rooms, true);
+    const auto ending = witness_.ending_begins({c->id}, all_rooms);
     if (!registry_.disconnect(c)) return;
     note("is gone", about(c->id));
     witness_.disconnected(c->id, ending);
@@ -262,7 +264,7 @@ void World::kick() {
     switch (random().below(3)) {
         case 0: {
             note("kick user", about(nobody, nowhere, user));
-            const auto ending = witness_.ending_begins(witness_.of_user(user), all_rooms, true);
+            const auto ending = witness_.ending_begins(witness_.of_user(user), all_rooms);
             registry_.kick_user(user_at(user), reason);
             witness_.ended(ending);
             break;
@@ -271,13 +273,13 @@ void World::kick() {
             const Connection c = slots_[random().below(slots_.size())];
             if (!c) return;
             note("kick", about(c->id));
-            const auto ending = witness_.ending_begins({c->id}, all_rooms, true);
+            const auto ending = witness_.ending_begins({c->id}, all_rooms);
             if (registry_.kick_connection(c, reason)) witness_.ended(ending);
             break;
         }
         default: {
             note("kick user from", about(nobody, room, user));
-            const auto ending = witness_.ending_begins(witness_.of_user(user), 1u << room, false);
+            const auto ending = witness_.ending_begins(witness_.of_user(user), 1u << room);
             if (registry_.kick_from(room_at(room), user_at(user), reason)) witness_.ended(ending);
         }
     }
@@ -287,7 +289,7 @@ void World::kick() {
 void World::close(std::size_t room) {
     if (harmless_) return;
     note("close room", about(nobody, room));
-    const auto ending = witness_.ending_begins(witness_.everybody(), 1u << room, false);
+    const auto ending = witness_.ending_begins(witness_.everybody(), 1u << room);
     if (registry_.close_room(room_at(room))) witness_.ended(ending);
     note("is closed", about(nobody, room));
 }
@@ -295,7 +297,7 @@ void World::close(std::size_t room) {
 void World::shut_down() {
     if (harmless_ || !random().one_in(8)) return ask();
     note("shut down");
-    static_cast<void>(witness_.ending_begins(witness_.everybody(), all_rooms, true));
+    static_cast<void>(witness_.ending_begins(witness_.everybody(), all_rooms));
     registry_.shutdown({CloseCode::going_away, "over"}, 1 + random().below(2));
 }
 

@@ -17,6 +17,9 @@ public:
     using Registry = roomcast::RoomRegistry<Connection, Traits>;
 
     explicit World(roomcast::Membership membership);
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+    ~World();
 
     /// Some are there already when the threads begin.
     void prepare();

@@ -141,7 +141,7 @@ private:
         if (present) {
             // What ran since the join was looked at may have ended it.
             Lock lock(core_.mutex);
-            if (m.dead) return;
+            if (m.dead || m.room->closed.load(std::memory_order_relaxed)) return;
         }
         courier_.deliver(c, {frame, present ? &m : nullptr}, work);
     }
