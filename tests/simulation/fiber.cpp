@@ -9,16 +9,7 @@
 #include <cstring>
 #include <exception>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SIMULATION_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SIMULATION_ASAN
-#endif
-#endif
-#ifdef SIMULATION_ASAN
-#include <sanitizer/common_interface_defs.h>
-#endif
+#include "simulation/sanitizer.hpp"
 
 // Saves what a function must preserve on the stack, and the stack pointer in
 // `*save`; then goes on where `stack_pointer` was saved.

@@ -63,7 +63,7 @@ bool Scheduler::run(const std::vector<Body>& bodies) {
     thread_ = -1;
     if (!stuck_) return true;
     // What stands on these stacks can neither go on nor be undone.
-    for (Thread& thread : threads_) static_cast<void>(thread.fiber.release());
+    for (Thread& thread : threads_) abandoned_.push_back(std::move(thread.fiber));
     return false;
 }
 

@@ -105,6 +105,7 @@ private:
 
     Fiber outside_;
     std::array<Thread, most_threads> threads_;
+    std::vector<std::unique_ptr<Fiber>> abandoned_;
     std::size_t count_ = 0;
     int thread_ = -1;
     std::array<int, most_threads + 1> held_{};
