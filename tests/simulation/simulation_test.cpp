@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "simulation/schedule.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
@@ -25,8 +27,9 @@ std::uint64_t running_seed = 0;
 
 /// What a schedule was about when it went so wrong that nobody can look at it.
 void tell_where() {
-    std::fprintf(stderr, "ROOMCAST_SEED=%llu crashes in\n%s", static_cast<unsigned long long>(running_seed),
-                 trace_text().c_str());
+    std::fprintf(stderr, "ROOMCAST_SEED=%llu crashes in\n", static_cast<unsigned long long>(running_seed));
+    alarm(5);  // the heap may be of no use any more
+    std::fputs(trace_text().c_str(), stderr);
 }
 void tell_of_crash(int signal) {
     tell_where();
@@ -48,14 +51,17 @@ void check(Membership membership, std::size_t count) {
     std::signal(SIGSEGV, tell_of_crash);
 #endif
     std::signal(SIGABRT, tell_of_crash);
+    std::signal(SIGALRM, tell_of_crash);  // a loop without any hook
     const std::size_t all = std::max<std::size_t>(1, schedules(count, 100'000));
     std::size_t done = 0, hooks = 0;
     for (; done < all; ++done) {
+        if (done % 1000 == 0) alarm(60);
         running_seed = tests::seed() + done;
         const std::string fault = run_schedule(membership, running_seed);
         if (!fault.empty()) FAIL("ROOMCAST_SEED=" << running_seed << ": " << fault << '\n' << trace_text());
         hooks += Scheduler::current().trace().size();
     }
+    alarm(0);
     CHECK(hooks / done > 20);
 }
 
