@@ -177,7 +177,8 @@ struct Events : roomcast::SilentEvents {
     template <class T>
     std::string gap(const roomcast::GapEvent<T>& e) const {
         return say(*e.connection,
-                   {.say = Say::gap, .room = narrow(at(e.room)), .seq = e.from, .last = e.to, .dropped = e.dropped});
+                   {.say = Say::gap, .room = narrow(at(e.room)), .seq = e.from, .last = e.to, .dropped = e.dropped,
+                    .life = &e.room});
     }
     template <class T>
     std::string published(const roomcast::PublishedEvent<T>& e) const {

@@ -178,7 +178,7 @@ void Witness::hear(std::size_t session, const Word& word) {
         case Say::farewell: s.farewelled = true; break;
         case Say::gap: {
             Place& place = s.places[word.room];
-            if (!place.in) return stray(session, place, word);
+            if (!place.in || word.life != place.life) return stray(session, place, word);
             if (word.seq <= place.last || word.last < word.seq) return fail(session, word, "a gap of what was heard");
             if (missed(session, place.epoch, place.last + 1, word.seq - 1).first != 0)
                 fail(session, word, "a gap begins too late");
@@ -194,7 +194,7 @@ void Witness::hear(std::size_t session, const Word& word) {
         case Say::deleted: within(s.places[word.room]); break;
         case Say::reset: {
             Place& place = s.places[word.room];
-            if (!place.in) return stray(session, place, word);
+            if (!place.in || word.epoch < place.epoch) return stray(session, place, word);
             place.epoch = word.epoch;
             place.last = 0;
             break;

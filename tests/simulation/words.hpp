@@ -30,7 +30,7 @@ struct Word {
     bool own = false;               // a message as its publisher alone gets it
     std::uint32_t id = 0;           // of the message, or of the request that is answered
     std::uint64_t epoch = 0, seq = 0, last = 0, dropped = 0;
-    const void* life = nullptr;     // joined, left, removed: of rooms of one name, which one
+    const void* life = nullptr;     // joined, left, removed, gap: of rooms of one name, which one
 
     [[nodiscard]] std::string text() const { return {reinterpret_cast<const char*>(this), sizeof(Word)}; }
     [[nodiscard]] roomcast::Frame frame() const {
