@@ -194,7 +194,8 @@ public:
 
     /// From the host to all rooms; answers how many took it. Rooms of which
     /// the queue is full are left out, and counted in `statistics`. O(rooms),
-    /// in steps: rooms that come meanwhile may get it or not.
+    /// in steps: rooms that come meanwhile may get it or not. Throws
+    /// std::bad_alloc; then the rooms that had their turn have it.
     std::size_t broadcast_all(Frame payload, Broadcast how = {}) {
         std::size_t reached = 0;
         std::unique_ptr<detail::MessageItem<T>> message;

@@ -130,6 +130,28 @@ TEST_CASE("attach, publish, broadcast and create_room that run out of memory hav
     CHECK(rooms.position(long_room)->seq == 2);
 }
 
+TEST_CASE("set_info, direct messages, a handle and a further device that run out of memory have changed nothing", "[invariant-9]") {
+    std::vector<Quiet> sessions(2);
+    Rooms rooms({.room = {.history = 3}});
+    REQUIRE(rooms.join(&sessions[0], {.user = long_user, .room = long_room, .info = 1}));
+    CHECK(fail_each(rooms, sessions, [&] {
+              CHECK(*rooms.info(long_room, long_user) == 1);
+              return rooms.set_info(long_room, long_user, 2);
+          }) == 1);
+    CHECK(*rooms.info(long_room, long_user) == 2);
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.send(&sessions[0], "x"); }) == 1);
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.send_to_user(long_user, "x") == 1; }) == 2);
+    CHECK(sessions[0].sent == 2);
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.room(long_room).broadcast("x") == Delivery::sent; }) >= 3);
+    CHECK(sessions[0].sent == 3);
+    CHECK(fail_each(rooms, sessions, [&] {
+              return rooms.join(&sessions[1], {.user = long_user, .room = long_room}).status == JoinStatus::device_added;
+          }) >= 2);
+    CHECK(rooms.count(long_room) == Counts{1, 2});
+    CHECK(fail_each(rooms, sessions, [&] { return rooms.broadcast_all("x") == 1; }) == 2);
+    CHECK(sessions[1].sent == 1);
+}
+
 TEST_CASE("delete_message and reset that run out of memory have changed nothing", "[invariant-9]") {
     std::vector<Quiet> sessions(1);
     Rooms rooms({.room = {.history = 10}});
@@ -222,7 +244,7 @@ TEST_CASE("a message with a key that runs out of memory in an outbox costs at mo
     }
 }
 
-TEST_CASE("leave, disconnect and kick allocate nothing", "[invariant-9]") {
+TEST_CASE("leave, disconnect, kick, locks, tags and shutdown allocate nothing", "[invariant-9]") {
     std::vector<Quiet> sessions(6);
     Rooms rooms({.membership = Membership::many_rooms, .room = {.linger = 60s}});
     for (std::size_t i = 0; i < sessions.size(); ++i) {
@@ -231,6 +253,9 @@ TEST_CASE("leave, disconnect and kick allocate nothing", "[invariant-9]") {
         REQUIRE(rooms.join(&sessions[i], {.user = user, .room = other_room}));
     }
     const auto before = allocations::made();
+    CHECK(rooms.set_tags(&sessions[4], long_room, 3));
+    CHECK(rooms.lock_room(long_room, true));
+    rooms.writable(&sessions[4]);
     CHECK(rooms.leave(&sessions[0], long_room) == LeaveStatus::left);
     CHECK(rooms.leave_all(&sessions[0]) == 1);
     CHECK(rooms.disconnect(&sessions[0]));
