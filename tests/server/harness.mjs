@@ -110,7 +110,7 @@ export class Server {
     /** Resident memory in MiB; 0 for an instrumented build, whose bookkeeping is not the server's. */
     memory() {
         if (INSTRUMENTED) return 0;
-        // Counted page by page; VmRSS in `status` may lag by a megabyte.
+        // Counted page by page; VmRSS in `status` may lag behind.
         const maps = readFileSync(`/proc/${this.child.pid}/smaps_rollup`, 'utf8');
         return Number(/^Rss:\s+(\d+) kB/m.exec(maps)[1]) / 1024;
     }
