@@ -17,7 +17,7 @@ struct RecoveryEvents : ShortEvents {
 struct RecoveryTraits : roomcast::DefaultTraits {
     using events = RecoveryEvents;
 };
-using Registry = roomcast::RoomRegistry<FakeConnection, RecoveryTraits>;
+using BatchRegistry = roomcast::RoomRegistry<FakeConnection, RecoveryTraits>;
 
 /// What a connection heard, joined frames apart again.
 std::vector<std::string> lines(const FakeConnection& c) {
@@ -50,8 +50,8 @@ void say_all(std::size_t count, Say say) {
         while (!taken(say(i))) std::this_thread::yield();
 }
 
-Registry::Options batching(std::chrono::milliseconds window) {
-    Registry::Options options;
+BatchRegistry::Options batching(std::chrono::milliseconds window) {
+    BatchRegistry::Options options;
     options.room.batch_window = window;
     options.room.history = 1'000'000;
     options.room.history_bytes = 0;
@@ -59,10 +59,10 @@ Registry::Options batching(std::chrono::milliseconds window) {
     return options;
 }
 
-void check_batches(Registry::Options options, std::size_t messages) {
+void check_batches(BatchRegistry::Options options, std::size_t messages) {
     constexpr std::size_t producers = 4;
     constexpr std::size_t members = 6;
-    Registry registry(std::move(options));
+    BatchRegistry registry(std::move(options));
     std::vector<FakeConnection> connections;
     for (std::size_t i = 0; i < members; ++i) {
         connections.push_back(make_fake("user " + std::to_string(i), 1));
@@ -114,7 +114,7 @@ TEST_CASE("batches keep the order when they are small and turns are short") {
 }
 
 TEST_CASE("who joins again while batches wait has each message once, in history or live", "[invariant-6]") {
-    Registry registry(batching(1ms));
+    BatchRegistry registry(batching(1ms));
     const auto resident = make_fake("resident", 1);
     REQUIRE(registry.join(resident, {.user = "resident", .room = "r"}));
     const std::uint64_t epoch = registry.position("r")->epoch;

@@ -6,8 +6,8 @@
 namespace threads {
 namespace {
 
-using Registry = roomcast::RoomRegistry<FakeConnection, QuietTraits>;
-using Handle = roomcast::Room<FakeConnection, QuietTraits>;
+using QuietRegistry = roomcast::RoomRegistry<FakeConnection, QuietTraits>;
+using QuietRoom = roomcast::Room<FakeConnection, QuietTraits>;
 
 /// Messages outside of `+r` ... `-r`, and numbers that do not grow within.
 std::size_t misplaced(const std::vector<std::string>& frames) {
@@ -33,8 +33,8 @@ std::size_t misplaced(const std::vector<std::string>& frames) {
 }  // namespace
 
 TEST_CASE("room handles follow their name while the room goes and comes again") {
-    Registry registry;
-    Handle shared(registry, "r");
+    QuietRegistry registry;
+    QuietRoom shared(registry, "r");
     std::atomic<std::size_t> taken{0}, refused{0}, wrong{0};
     std::atomic<std::size_t> running{2};
     const std::size_t rounds = scaled(6000);
@@ -48,11 +48,11 @@ TEST_CASE("room handles follow their name while the room goes and comes again") 
         const Poller poller(registry);
         on_threads(4, [&](std::size_t t) {
             if (t < 2) {
-                Handle mine = registry.room("r");
+                QuietRoom mine = registry.room("r");
                 for (std::size_t i = 0; i < rounds; ++i) {
                     while (!mine.join(visitors[t], {.user = t ? "a" : "b"})) std::this_thread::yield();  // overloaded
                     count(mine.publish(visitors[t], "m").delivery);
-                    if (i % 16 == 0) mine = Handle(registry, "r");
+                    if (i % 16 == 0) mine = QuietRoom(registry, "r");
                     wrong += mine.leave(visitors[t]) != roomcast::LeaveStatus::left;
                 }
                 --running;
@@ -60,7 +60,7 @@ TEST_CASE("room handles follow their name while the room goes and comes again") 
             }
             while (running > 0) {
                 count(shared.broadcast("m"));
-                const Handle copy = shared;
+                const QuietRoom copy = shared;
                 (void)copy.count();
             }
         });

@@ -4,21 +4,21 @@
 namespace threads {
 namespace {
 
-using Registry = roomcast::RoomRegistry<FakeConnection, ShadowTraits>;
+using ShadowRegistry = roomcast::RoomRegistry<FakeConnection, ShadowTraits>;
 
 std::string user_name(std::size_t i) { return "user " + std::to_string(i); }
 std::string room_name(std::size_t i) { return "room " + std::to_string(i); }
 
 /// Everything at once from four threads, each with connections of its own but
 /// users and rooms in common; then all go, and nothing may be left.
-void check_churn(Registry::Options options, std::size_t steps) {
+void check_churn(ShadowRegistry::Options options, std::size_t steps) {
     constexpr std::size_t workers = 4;
     constexpr std::size_t users = 6;
     constexpr std::size_t rooms = 4;
     std::atomic<std::size_t> alive{0};
     Shadow shadow(options.membership, options.others);
     {
-        Registry registry(std::move(options), {.observer = {&shadow}});
+        ShadowRegistry registry(std::move(options), {.observer = {&shadow}});
         on_threads(workers, [&](std::size_t worker) {
             std::minstd_rand random(static_cast<unsigned>(tests::seed() + worker));
             const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
@@ -120,7 +120,7 @@ TEST_CASE("after random work of four threads nothing is left, many rooms and sma
 
 TEST_CASE("a user who migrates is never seen in two rooms nor in none") {
     Shadow shadow(Membership::one_room_per_user, roomcast::OtherDevices::follow);
-    Registry registry({.others = roomcast::OtherDevices::follow}, {.observer = {&shadow}});
+    ShadowRegistry registry({.others = roomcast::OtherDevices::follow}, {.observer = {&shadow}});
     const FakeConnection phone = make_fake("phone");
     const FakeConnection tab = make_fake("tab");
     REQUIRE(registry.join(phone, {.user = "u", .room = "room 0"}));
@@ -158,7 +158,7 @@ TEST_CASE("a user who migrates is never seen in two rooms nor in none") {
 
 TEST_CASE("a connection that several threads remove leaves exactly once") {
     Shadow shadow(Membership::one_room_per_user);
-    Registry registry({.grace = 0ms, .close_timeout = 0ms}, {.observer = {&shadow}});
+    ShadowRegistry registry({.grace = 0ms, .close_timeout = 0ms}, {.observer = {&shadow}});
     const std::size_t rounds = scaled(600);
     std::size_t left_before = 0;
     for (std::size_t i = 0; i < rounds; ++i) {

@@ -4,7 +4,7 @@
 namespace threads {
 namespace {
 
-using Registry = roomcast::RoomRegistry<FakeConnection, QuietTraits>;
+using QuietRegistry = roomcast::RoomRegistry<FakeConnection, QuietTraits>;
 
 /// A message as its members heard it: `number:publisher.count`.
 struct HeardMessage {
@@ -21,11 +21,11 @@ HeardMessage parse(const std::string& text) {
     return m;
 }
 
-void check_order(Registry::Options options, std::size_t messages) {
+void check_order(QuietRegistry::Options options, std::size_t messages) {
     constexpr std::size_t publishers = 4;
     constexpr std::size_t rooms = 3;
     constexpr std::size_t members = 12;
-    Registry registry(std::move(options));
+    QuietRegistry registry(std::move(options));
     std::vector<std::vector<FakeConnection>> connections(rooms);
     for (std::size_t r = 0; r < rooms; ++r)
         for (std::size_t m = 0; m < members; ++m) {

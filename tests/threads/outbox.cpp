@@ -43,13 +43,13 @@ private:
     std::vector<std::string> frames_;
 };
 
-using Registry = roomcast::RoomRegistry<std::shared_ptr<Narrow>, QuietTraits>;
+using NarrowRegistry = roomcast::RoomRegistry<std::shared_ptr<Narrow>, QuietTraits>;
 
 /// The io thread: empties those that ask, and says `writable`.
 class Gate {
 public:
     ~Gate() { stop(); }
-    void start(Registry& registry) {
+    void start(NarrowRegistry& registry) {
         thread_ = std::thread([this, &registry] {
             for (;;) {
                 std::unique_lock lock(mutex_);
@@ -106,7 +106,7 @@ roomcast::SendStatus Narrow::send(std::string_view frame) {
 void check_races(bool hesitates, std::size_t messages) {
     constexpr std::size_t connections = 6;
     Gate gate;
-    Registry registry({.outbox_messages = 1'000'000,
+    NarrowRegistry registry({.outbox_messages = 1'000'000,
                        .outbox_bytes = 1'000'000'000,
                        .outbox_age = 0ms,
                        .outbox_control_messages = 1'000'000,

@@ -23,13 +23,13 @@ public:
     std::atomic<std::size_t> heard{0}, after_removal{0}, farewells{0}, after_farewell{0};
 };
 
-using Registry = roomcast::RoomRegistry<std::shared_ptr<Victim>, QuietTraits>;
+using VictimRegistry = roomcast::RoomRegistry<std::shared_ptr<Victim>, QuietTraits>;
 
 /// Joins one after another to a room that two threads broadcast to, removes
 /// it by `remove`, and looks at what it heard.
 template <class Remove>
 void check_removal(Membership membership, Remove remove) {
-    Registry registry({.membership = membership, .turn_sends = 64});
+    VictimRegistry registry({.membership = membership, .turn_sends = 64});
     const auto bystander = std::make_shared<Victim>();
     REQUIRE(registry.join(bystander, {.user = "bystander", .room = "r"}));
     std::atomic<bool> stop{false};
@@ -71,26 +71,26 @@ void check_removal(Membership membership, Remove remove) {
 }  // namespace
 
 TEST_CASE("after a kick returned at most one more message comes, and the farewell is last") {
-    check_removal(Membership::one_room_per_user, [](Registry& registry, const std::shared_ptr<Victim>&) {
+    check_removal(Membership::one_room_per_user, [](VictimRegistry& registry, const std::shared_ptr<Victim>&) {
         CHECK(registry.kick_user("victim", {CloseCode::removed_from_room}).connections == 1);
     });
 }
 
 TEST_CASE("after a kick from the room alone at most one more message comes, and `removed` is last") {
-    check_removal(Membership::many_rooms, [](Registry& registry, const std::shared_ptr<Victim>&) {
+    check_removal(Membership::many_rooms, [](VictimRegistry& registry, const std::shared_ptr<Victim>&) {
         CHECK(registry.kick_from("r", "victim", {CloseCode::removed_from_room}).connections == 1);
     });
 }
 
 TEST_CASE("after a leave returned at most one more message comes, and `left` is last") {
-    check_removal(Membership::one_room_per_user, [](Registry& registry, const std::shared_ptr<Victim>& victim) {
+    check_removal(Membership::one_room_per_user, [](VictimRegistry& registry, const std::shared_ptr<Victim>& victim) {
         CHECK(registry.leave(victim, "r") == roomcast::LeaveStatus::left);
     });
 }
 
 TEST_CASE("after a removed connection's message from its own thread none comes at all") {
     // The victim is removed by the thread that also broadcasts.
-    Registry registry;
+    VictimRegistry registry;
     const auto victim = std::make_shared<Victim>();
     REQUIRE(registry.join(victim, {.user = "victim", .room = "r"}));
     CHECK(registry.broadcast("r", "m") == Delivery::sent);

@@ -84,14 +84,14 @@ struct NewsEvents : ShortEvents {
 struct NewsTraits : roomcast::DefaultTraits {
     using events = NewsEvents;
 };
-using Registry = roomcast::RoomRegistry<std::shared_ptr<Reader>, NewsTraits>;
+using ReaderRegistry = roomcast::RoomRegistry<std::shared_ptr<Reader>, NewsTraits>;
 
 /// Several producers, a thread that lets slow readers go on, deletions and
 /// presence beside.
 void check_slow_readers(roomcast::SlowReaders policy, std::chrono::milliseconds window, std::size_t messages) {
     constexpr std::size_t producers = 3;
     constexpr std::size_t readers = 5;
-    Registry::Options options;
+    ReaderRegistry::Options options;
     options.room.slow_readers = policy;
     options.room.batch_window = window;
     options.room.presence = 1ms;
@@ -100,7 +100,7 @@ void check_slow_readers(roomcast::SlowReaders policy, std::chrono::milliseconds 
     options.outbox_age = 0ms;
     options.outbox_control_messages = 1'000'000;
     options.outbox_control_bytes = 1'000'000'000;
-    Registry registry(options);
+    ReaderRegistry registry(options);
     const bool misses = policy != roomcast::SlowReaders::disconnect;
     std::vector<std::shared_ptr<Reader>> sessions;
     for (std::size_t i = 0; i < readers; ++i) {

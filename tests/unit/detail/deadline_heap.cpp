@@ -9,21 +9,21 @@
 #include "unit/allocations.hpp"
 
 namespace {
-struct Record : roomcast::detail::Deadline<int> {
+struct Timed : roomcast::detail::Deadline<int> {
     int id = 0;
 };
-using Heap = roomcast::detail::DeadlineHeap<Record, int>;
+using Heap = roomcast::detail::DeadlineHeap<Timed, int>;
 }  // namespace
 
 TEST_CASE("the front of the heap is always the earliest") {
     std::mt19937 random(3);
-    std::vector<Record> records(200);
-    std::set<std::pair<int, const Record*>> reference;
+    std::vector<Timed> records(200);
+    std::set<std::pair<int, const Timed*>> reference;
     Heap heap;
     heap.reserve(records.size());
     for (int step = 0; step < 20'000; ++step) {
-        Record& record = records[random() % records.size()];
-        if (record.heap_place != Record::none) reference.erase({record.due, &record});
+        Timed& record = records[random() % records.size()];
+        if (record.heap_place != Timed::none) reference.erase({record.due, &record});
         if (random() % 3 == 0) {
             heap.clear(record);
         } else {
@@ -37,7 +37,7 @@ TEST_CASE("the front of the heap is always the earliest") {
 
 TEST_CASE("clearing what is not in the heap does nothing") {
     Heap heap;
-    Record one, other;
+    Timed one, other;
     heap.reserve(1);
     heap.set(one, 5);
     heap.clear(other);
@@ -48,14 +48,14 @@ TEST_CASE("clearing what is not in the heap does nothing") {
 }
 
 TEST_CASE("after reserving, setting allocates nothing, and released memory is back", "[invariant-9]") {
-    std::vector<Record> records(100);
+    std::vector<Timed> records(100);
     const auto before = unit::allocations::live_bytes();
     Heap heap;
     heap.reserve(records.size());
     const auto made = unit::allocations::made();
-    for (Record& record : records) heap.set(record, 1);
+    for (Timed& record : records) heap.set(record, 1);
     CHECK(unit::allocations::made() == made);
-    for (Record& record : records) heap.clear(record);
+    for (Timed& record : records) heap.clear(record);
     heap.release();
     CHECK(unit::allocations::live_bytes() == before);
 }

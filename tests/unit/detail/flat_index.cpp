@@ -10,16 +10,16 @@
 #include "unit/allocations.hpp"
 
 namespace {
-struct Record {
+struct Entry {
     int key;
     std::size_t hash;
 };
-using Index = roomcast::detail::FlatIndex<Record>;
+using Index = roomcast::detail::FlatIndex<Entry>;
 
-Record* find(const Index& index, int key, std::size_t hash) {
-    return index.find(hash, [&](const Record& r) { return r.key == key; });
+Entry* find(const Index& index, int key, std::size_t hash) {
+    return index.find(hash, [&](const Entry& r) { return r.key == key; });
 }
-void insert(Index& index, Record& record) {
+void insert(Index& index, Entry& record) {
     index.reserve();
     index.insert(record, record.hash);
 }
@@ -27,7 +27,7 @@ void insert(Index& index, Record& record) {
 
 TEST_CASE("an index erases by identity: an equal record stays", "[invariant-12]") {
     Index index;
-    Record old{1, 77}, young{1, 77};
+    Entry old{1, 77}, young{1, 77};
     insert(index, old);
     insert(index, young);
     index.erase(old, old.hash);
@@ -44,7 +44,7 @@ TEST_CASE("an index with nothing in it holds no memory", "[invariant-11]") {
     CHECK(find(index, 1, 1) == nullptr);
     std::size_t from = 5;
     CHECK(index.any(&from) == nullptr);
-    Record record{1, 5};
+    Entry record{1, 5};
     insert(index, record);
     CHECK(unit::allocations::live_bytes() > before);
     index.erase(record, record.hash);
@@ -55,7 +55,7 @@ TEST_CASE("an index does what a map does, also when many records share few place
     std::mt19937 random(7);
     for (const std::size_t places : {3U, 50U, 100'000U}) {
         Index index;
-        std::map<int, std::unique_ptr<Record>> reference;
+        std::map<int, std::unique_ptr<Entry>> reference;
         for (int step = 0; step < 5000; ++step) {
             const int key = static_cast<int>(random() % 300);
             auto& slot = reference[key];
@@ -64,7 +64,7 @@ TEST_CASE("an index does what a map does, also when many records share few place
                 slot.reset();
             } else {
                 // The last places, so that runs wrap around.
-                slot = std::make_unique<Record>(Record{key, static_cast<std::size_t>(-1) - random() % places});
+                slot = std::make_unique<Entry>(Entry{key, static_cast<std::size_t>(-1) - random() % places});
                 insert(index, *slot);
             }
             if (step % 50 != 0) continue;
@@ -82,13 +82,13 @@ TEST_CASE("an index does what a map does, also when many records share few place
 
 TEST_CASE("any finds every record in the end") {
     Index index;
-    std::vector<std::unique_ptr<Record>> records;
+    std::vector<std::unique_ptr<Entry>> records;
     for (int i = 0; i < 100; ++i) {
-        records.push_back(std::make_unique<Record>(Record{i, static_cast<std::size_t>(i) * 31}));
+        records.push_back(std::make_unique<Entry>(Entry{i, static_cast<std::size_t>(i) * 31}));
         insert(index, *records.back());
     }
     std::size_t from = 0, found = 0;
-    while (Record* r = index.any(&from)) {
+    while (Entry* r = index.any(&from)) {
         index.erase(*r, r->hash);
         ++found;
     }
@@ -98,9 +98,9 @@ TEST_CASE("any finds every record in the end") {
 
 TEST_CASE("an index that cannot grow is as before", "[invariant-9]") {
     Index index;
-    std::vector<Record> records;
+    std::vector<Entry> records;
     for (int i = 0; i < 6; ++i) records.push_back({i, static_cast<std::size_t>(i)});
-    for (Record& r : records) insert(index, r);
+    for (Entry& r : records) insert(index, r);
     bool thrown = false;
     {
         const unit::allocations::Failure failure(1);
@@ -111,14 +111,14 @@ TEST_CASE("an index that cannot grow is as before", "[invariant-9]") {
         }
     }
     CHECK(thrown);
-    for (Record& r : records) CHECK(find(index, r.key, r.hash) == &r);
+    for (Entry& r : records) CHECK(find(index, r.key, r.hash) == &r);
 }
 
 TEST_CASE("an index that is shrunk fits those that are left, and loses none", "[invariant-11]") {
     const auto before = unit::allocations::live_bytes();
-    std::vector<std::unique_ptr<Record>> records;
+    std::vector<std::unique_ptr<Entry>> records;
     for (int i = 0; i < 10'000; ++i)
-        records.push_back(std::make_unique<Record>(Record{i, static_cast<std::size_t>(i) * 0x9e3779b97f4a7c15}));
+        records.push_back(std::make_unique<Entry>(Entry{i, static_cast<std::size_t>(i) * 0x9e3779b97f4a7c15}));
     const auto with_records = unit::allocations::live_bytes();
     Index index;
     for (const auto& r : records) insert(index, *r);
@@ -126,7 +126,7 @@ TEST_CASE("an index that is shrunk fits those that are left, and loses none", "[
     index.shrink();
     CHECK(unit::allocations::live_bytes() - with_records == full);
     for (int i = 100; i < 10'000; ++i) {
-        const Record& r = *records[static_cast<std::size_t>(i)];
+        const Entry& r = *records[static_cast<std::size_t>(i)];
         index.erase(r, r.hash);
         index.shrink();
     }
@@ -134,13 +134,13 @@ TEST_CASE("an index that is shrunk fits those that are left, and loses none", "[
     {
         const unit::allocations::Failure failure(1, true);
         for (int i = 10; i < 100; ++i) {
-            const Record& r = *records[static_cast<std::size_t>(i)];
+            const Entry& r = *records[static_cast<std::size_t>(i)];
             index.erase(r, r.hash);
             index.shrink();
         }
     }
     for (int i = 0; i < 10; ++i) {
-        const Record& r = *records[static_cast<std::size_t>(i)];
+        const Entry& r = *records[static_cast<std::size_t>(i)];
         CHECK(find(index, i, r.hash) == &r);
         index.erase(r, r.hash);
         index.shrink();

@@ -27,20 +27,20 @@ struct QuietTraits : DefaultTraits {
     using clock = ManualClock;
     using events = SilentEvents;
 };
-using Rooms = RoomRegistry<Quiet*, QuietTraits>;
+using QuietRooms = RoomRegistry<Quiet*, QuietTraits>;
 
 /// All that can be asked about a registry with these connections.
 struct State {
     Counts counts;
     std::size_t rooms;
-    std::vector<Rooms::RoomCount> top;
+    std::vector<QuietRooms::RoomCount> top;
     std::vector<std::vector<std::string>> where;
     std::vector<std::optional<std::string>> who;
     std::vector<std::optional<Position>> positions;
     friend bool operator==(const State&, const State&) = default;
 };
 
-State state(Rooms& rooms, std::vector<Quiet>& sessions) {
+State state(QuietRooms& rooms, std::vector<Quiet>& sessions) {
     State s{rooms.count(), rooms.room_count(), rooms.top_rooms(100), {}, {}, {}};
     for (Quiet& c : sessions) {
         s.where.push_back(rooms.rooms_of(&c));
@@ -54,7 +54,7 @@ State state(Rooms& rooms, std::vector<Quiet>& sessions) {
 /// does and it answers true; until then the state must be the one before.
 /// Answers how many failed.
 template <class Action>
-std::size_t fail_each(Rooms& rooms, std::vector<Quiet>& sessions, Action action) {
+std::size_t fail_each(QuietRooms& rooms, std::vector<Quiet>& sessions, Action action) {
     const State before = state(rooms, sessions);
     for (std::size_t n = 1;; ++n) {
         bool thrown = false, done = false;
@@ -79,7 +79,7 @@ const std::string long_user(40, 'u'), long_room(40, 'r'), other_room(40, 's');
 
 TEST_CASE("a first join that runs out of memory anywhere has changed nothing", "[invariant-9]") {
     std::vector<Quiet> sessions(1);
-    Rooms rooms;
+    QuietRooms rooms;
     const auto failed = fail_each(rooms, sessions, [&] {
         return rooms.join(&sessions[0], {.user = long_user, .room = long_room}).status == JoinStatus::joined;
     });
@@ -90,7 +90,7 @@ TEST_CASE("a first join that runs out of memory anywhere has changed nothing", "
 TEST_CASE("a migration that runs out of memory anywhere leaves the user where it was", "[invariant-9][invariant-2]") {
     for (const OtherDevices others : {OtherDevices::evict, OtherDevices::follow}) {
         std::vector<Quiet> sessions(4);
-        Rooms rooms({.others = others});
+        QuietRooms rooms({.others = others});
         for (std::size_t i = 0; i < 3; ++i)
             REQUIRE(rooms.join(&sessions[i], {.user = long_user, .room = long_room}));
         REQUIRE(rooms.join(&sessions[3], {.user = "other", .room = long_room}));
@@ -108,7 +108,7 @@ TEST_CASE("a migration that runs out of memory anywhere leaves the user where it
 
 TEST_CASE("a join that would replace a lingering room leaves that where it is when memory runs out", "[invariant-9]") {
     std::vector<Quiet> sessions(3);
-    Rooms rooms({.max_rooms = 2, .room = {.linger = 60s}});
+    QuietRooms rooms({.max_rooms = 2, .room = {.linger = 60s}});
     REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
     REQUIRE(rooms.join(&sessions[2], {.user = "bob", .room = "stays"}));
     REQUIRE(rooms.leave(&sessions[0], long_room) == LeaveStatus::left);
@@ -120,7 +120,7 @@ TEST_CASE("a join that would replace a lingering room leaves that where it is wh
 
 TEST_CASE("attach, publish, broadcast and create_room that run out of memory have changed nothing", "[invariant-9]") {
     std::vector<Quiet> sessions(2);
-    Rooms rooms;
+    QuietRooms rooms;
     CHECK(fail_each(rooms, sessions, [&] { return bool(rooms.attach(&sessions[1], long_user)); }) >= 4);
     REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
     CHECK(fail_each(rooms, sessions, [&] { return rooms.create_room(other_room, {}) == CreateStatus::created; }) >= 2);
@@ -132,7 +132,7 @@ TEST_CASE("attach, publish, broadcast and create_room that run out of memory hav
 
 TEST_CASE("set_info, direct messages, a handle and a further device that run out of memory have changed nothing", "[invariant-9]") {
     std::vector<Quiet> sessions(2);
-    Rooms rooms({.room = {.history = 3}});
+    QuietRooms rooms({.room = {.history = 3}});
     REQUIRE(rooms.join(&sessions[0], {.user = long_user, .room = long_room, .info = 1}));
     CHECK(fail_each(rooms, sessions, [&] {
               CHECK(*rooms.info(long_room, long_user) == 1);
@@ -154,7 +154,7 @@ TEST_CASE("set_info, direct messages, a handle and a further device that run out
 
 TEST_CASE("delete_message and reset that run out of memory have changed nothing", "[invariant-9]") {
     std::vector<Quiet> sessions(1);
-    Rooms rooms({.room = {.history = 10}});
+    QuietRooms rooms({.room = {.history = 10}});
     REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
     rooms.broadcast(long_room, "1");
     rooms.broadcast(long_room, "2");
@@ -167,7 +167,7 @@ TEST_CASE("delete_message and reset that run out of memory have changed nothing"
 
 TEST_CASE("a message that runs out of memory before it is taken costs nobody a token", "[invariant-9]") {
     std::vector<Quiet> sessions(1);
-    Rooms rooms({.room = {.rate = {1, 3}}, .user_rate = {1, 2}, .connection_rate = {1, 2}});
+    QuietRooms rooms({.room = {.rate = {1, 3}}, .user_rate = {1, 2}, .connection_rate = {1, 2}});
     REQUIRE(rooms.join(&sessions[0], {.user = long_user, .room = long_room}));
     const auto publish = [&] { return rooms.publish(&sessions[0], long_room, "x"); };
     CHECK(fail_each(rooms, sessions, [&] { return publish() == Delivery::sent; }) >= 3);
@@ -178,7 +178,7 @@ TEST_CASE("a message that runs out of memory before it is taken costs nobody a t
 
 TEST_CASE("a join with history that runs out of memory has changed nothing, or ends who could not be told", "[invariant-9]") {
     ManualClock clock;
-    Rooms rooms({.room = {.history = 10, .presence = 1s, .presence_names = 3}, .grace = 0ms, .close_timeout = 0ms}, {.clock = clock});
+    QuietRooms rooms({.room = {.history = 10, .presence = 1s, .presence_names = 3}, .grace = 0ms, .close_timeout = 0ms}, {.clock = clock});
     std::vector<Quiet> sessions(60);
     REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
     for (int i = 0; i < 10; ++i) rooms.broadcast(long_room, "something to remember");
@@ -214,7 +214,7 @@ TEST_CASE("a join with history that runs out of memory has changed nothing, or e
 TEST_CASE("a message with a key that runs out of memory in an outbox costs at most that connection", "[invariant-8]") {
     for (std::size_t n = 1;; ++n) {
         std::vector<Quiet> sessions(2);
-        Rooms rooms;
+        QuietRooms rooms;
         for (std::size_t i = 0; i < sessions.size(); ++i)
             REQUIRE(rooms.join(&sessions[i], {.user = std::to_string(i), .room = "r"}));
         sessions[1].busy = true;
@@ -246,7 +246,7 @@ TEST_CASE("a message with a key that runs out of memory in an outbox costs at mo
 
 TEST_CASE("leave, disconnect, kick, locks, tags and shutdown allocate nothing", "[invariant-9]") {
     std::vector<Quiet> sessions(6);
-    Rooms rooms({.membership = Membership::many_rooms, .room = {.linger = 60s}});
+    QuietRooms rooms({.membership = Membership::many_rooms, .room = {.linger = 60s}});
     for (std::size_t i = 0; i < sessions.size(); ++i) {
         const std::string user(1, static_cast<char>('a' + i));
         REQUIRE(rooms.join(&sessions[i], {.user = user, .room = long_room}));
@@ -299,7 +299,7 @@ TEST_CASE("without any memory removals still work, and who cannot be told is clo
 }
 
 TEST_CASE("a busy connection for which there is no memory to wait goes, and only that", "[invariant-8]") {
-    Rooms rooms;
+    QuietRooms rooms;
     std::vector<Quiet> sessions(3);
     for (std::size_t i = 0; i < sessions.size(); ++i)
         REQUIRE(rooms.join(&sessions[i], {.user = std::to_string(i), .room = "r"}));
@@ -318,7 +318,7 @@ TEST_CASE("a busy connection for which there is no memory to wait goes, and only
 
 TEST_CASE("after the last one has gone, and its linger, memory is back", "[invariant-11]") {
     ManualClock clock;
-    Rooms rooms({.membership = Membership::many_rooms, .room = {.history = 100, .linger = 60s, .idle = 1h}}, {.clock = clock});
+    QuietRooms rooms({.membership = Membership::many_rooms, .room = {.history = 100, .linger = 60s, .idle = 1h}}, {.clock = clock});
     std::vector<Quiet> sessions(500);
     const auto empty = allocations::live_bytes();
     for (int round = 0; round < 3; ++round) {
@@ -347,7 +347,7 @@ TEST_CASE("after the last one has gone, and its linger, memory is back", "[invar
     }
 }
 
-TEST_CASE("memory is back after closing rooms, breaking connections and dropped Rooms", "[invariant-11]") {
+TEST_CASE("memory is back after closing rooms, breaking connections and dropped QuietRooms", "[invariant-11]") {
     World w{{.grace = 0ms, .close_timeout = 0ms}};
     const auto log = w.log;
     w.member("warm", "up");
@@ -378,7 +378,7 @@ TEST_CASE("memory is back after closing rooms, breaking connections and dropped 
 }
 
 TEST_CASE("ten thousand idle members cost no more than their records", "[invariant-11]") {
-    Rooms rooms;
+    QuietRooms rooms;
     std::vector<Quiet> sessions(10'000);
     const auto before = allocations::live_bytes();
     for (std::size_t i = 0; i < sessions.size(); ++i)

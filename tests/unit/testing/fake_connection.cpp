@@ -15,7 +15,7 @@ using roomcast::testing::FakeSession;
 using roomcast::testing::Heard;
 using roomcast::testing::make_fake;
 using Access = roomcast::connection_traits<FakeConnection>;
-using Texts = std::vector<std::string>;
+using Frames = std::vector<std::string>;
 
 static_assert(roomcast::connection<FakeConnection>);
 
@@ -38,7 +38,7 @@ TEST_CASE("a fake connection writes down sends, closes and terminates in order")
                                            {Heard::Kind::terminate, ""}});
     CHECK(c->closes() == 1);
     CHECK(c->terminates() == 1);
-    CHECK(c->take_frames() == Texts{"one"});
+    CHECK(c->take_frames() == Frames{"one"});
     CHECK(c->heard().empty());
 }
 
@@ -50,7 +50,7 @@ TEST_CASE("a stalled fake connection takes nothing until it is released") {
     CHECK(c->send("2") == SendStatus::busy);
     c->release();
     CHECK(c->send("2") == SendStatus::accepted);
-    CHECK(c->frames() == Texts{"1", "2"});
+    CHECK(c->frames() == Frames{"1", "2"});
     CHECK(c->attempts() == 4);
 }
 
@@ -68,7 +68,7 @@ TEST_CASE("a fake connection fails or throws from the nth send on") {
 }
 
 TEST_CASE("the hooks of a fake connection run after the call was written down") {
-    Texts seen;
+    Frames seen;
     FakeConnection c = make_fake();
     c->on_send = [&, session = c.get()](std::string_view frame) {
         seen.push_back(std::string(frame) + " after " + std::to_string(session->frames().size()));
@@ -80,7 +80,7 @@ TEST_CASE("the hooks of a fake connection run after the call was written down") 
     c->close(CloseCode::normal, "");
     c->terminate();
     c.reset();
-    CHECK(seen == Texts{"x after 1", "close", "terminate", "destroyed"});
+    CHECK(seen == Frames{"x after 1", "close", "terminate", "destroyed"});
 }
 
 TEST_CASE("a fake connection's encoding shows the position on request") {
