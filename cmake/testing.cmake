@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
-# roomcast_add_test(<name> SOURCES <file>... [LINK <target>...] [TIMEOUT <seconds>] [THREADED] [UNITY])
+# roomcast_add_test(<name> SOURCES <file>... [LINK <target>...] [TIMEOUT <seconds>] [THREADED])
 #
 # A Catch2 program; each of its test cases is one test of ctest, called
 # "<name>/<test case>" and labelled <name>. THREADED: gets two processors.
-# UNITY: its files are compiled together, where what they include takes far longer
-# than they do.
+# Its files are compiled together: what they include takes far longer than they do.
 
 set(roomcast_variant "")
 if(ROOMCAST_SANITIZE STREQUAL "thread")
@@ -19,11 +18,9 @@ if(roomcast_variant)
 endif()
 
 function(roomcast_add_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "THREADED;UNITY" "TIMEOUT" "SOURCES;LINK")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "THREADED" "TIMEOUT" "SOURCES;LINK")
     add_executable(${name} ${arg_SOURCES})
-    if(arg_UNITY)
-        set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
-    endif()
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON)
     target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
     target_precompile_headers(${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests/support/catch.hpp")
     # GCC 12 sees accesses out of bounds where a std::string meets a long literal.

@@ -241,14 +241,14 @@ void check_budget(std::uint64_t seed) {
 
 TEST_CASE("a room lets through no more than its cap, numbers what it lets through, and says how much it did not") {
     for (std::size_t i = 0; i < tests::scaled(60); ++i) {
-        INFO("ROOMCAST_SEED=" << tests::seed() << " world " << i);
+        INFO("as the first world: ROOMCAST_SEED=" << tests::seed() + i);
         check_cap(tests::seed() + i);
     }
 }
 
 TEST_CASE("histories and outboxes keep to their budget of memory, and readers hear each number or of its loss") {
     for (std::size_t i = 0; i < tests::scaled(100); ++i) {
-        INFO("ROOMCAST_SEED=" << tests::seed() << " world " << i);
+        INFO("as the first world: ROOMCAST_SEED=" << tests::seed() + i);
         check_budget(tests::seed() + i);
     }
 }

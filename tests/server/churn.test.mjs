@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Connections that come and go by the thousand, in every way that there is:
+// Connections that come and go by the thousand, in nine ways:
 // afterwards the server holds no more than before.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

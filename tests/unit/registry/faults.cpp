@@ -47,10 +47,10 @@ struct StormTraits : DefaultTraits {
     using clock = ManualClock;
     using observer = Balance;
 };
-using Stage = RoomRegistry<Handle, StormTraits>;
+using StormRooms = RoomRegistry<Handle, StormTraits>;
 
 struct Storm {
-    explicit Storm(Stage::Options options)
+    explicit Storm(StormRooms::Options options)
         : rooms(std::move(options), {.observer = {&members}, .events = {}, .clock = clock}) {}
 
     std::size_t below(std::size_t n) { return static_cast<std::size_t>(random() % n); }
@@ -148,7 +148,7 @@ struct Storm {
     std::size_t faults = 0, wrong = 0;
     int depth = 0;
     std::vector<Handle> sessions;
-    Stage rooms;
+    StormRooms rooms;
 };
 
 SendStatus Faulty::send(const Frame&) { return storm->send(*this); }
@@ -163,7 +163,7 @@ void Faulty::terminate() {
     storm->called_back();
 }
 
-void check_faults(Stage::Options options, std::size_t faults) {
+void check_faults(StormRooms::Options options, std::size_t faults) {
     options.room.linger = 5ms;
     options.grace = 10ms;
     options.close_timeout = 10ms;

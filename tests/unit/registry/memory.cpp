@@ -347,7 +347,7 @@ TEST_CASE("after the last one has gone, and its linger, memory is back", "[invar
     }
 }
 
-TEST_CASE("memory is back after closing rooms, breaking connections and dropped QuietRooms", "[invariant-11]") {
+TEST_CASE("memory is back after closing rooms, breaking connections and dropped Rooms", "[invariant-11]") {
     World w{{.grace = 0ms, .close_timeout = 0ms}};
     const auto log = w.log;
     w.member("warm", "up");
