@@ -15,7 +15,8 @@ function(roomcast_fetch name repository commit)
     endif()
     include(FetchContent)
     # ARGN: SOURCE_SUBDIR with no CMakeLists.txt there, for what is headers only.
-    FetchContent_Declare(${name} GIT_REPOSITORY "https://github.com/${repository}" GIT_TAG ${commit} ${ARGN})
+    FetchContent_Declare(${name} GIT_REPOSITORY "https://github.com/${repository}" GIT_TAG ${commit}
+        GIT_SUBMODULES "" ${ARGN})
     FetchContent_MakeAvailable(${name})
     # Its headers get no warnings of ours, as those of an installed package.
     if(TARGET ${name})
@@ -93,6 +94,13 @@ macro(roomcast_need_websocketpp)
             set(roomcast_websocketpp_dir "${roomcast_fetched_dir}")
         endif()
         include("${PROJECT_SOURCE_DIR}/cmake/websocketpp.cmake")
+    endif()
+endmacro()
+
+macro(roomcast_need_rapidcheck)
+    find_package(rapidcheck QUIET)
+    if(NOT TARGET rapidcheck)
+        roomcast_fetch(rapidcheck emil-e/rapidcheck ff6af6fc683159deb51c543b065eba14dfcf329b)  # it has no releases
     endif()
 endmacro()
 
