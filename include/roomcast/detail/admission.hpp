@@ -137,9 +137,11 @@ private:
 
     [[nodiscard]] Refusal look_at(const typename T::connection_type& handle,
                                   const std::optional<typename T::user_view>& name) {
-        connection_ = directory_.find_connection(handle);
+        connection_hash_ = directory_.hash_of_connection(handle);
+        connection_ = directory_.find_connection(handle, connection_hash_);
         if (connection_ && connection_->step == Step::open) directory_.settle(*connection_, work_);
-        user_ = name ? directory_.find_user(*name) : connection_ ? connection_->user : nullptr;
+        if (name) user_hash_ = directory_.hash_of_user(*name);
+        user_ = name ? directory_.find_user(*name, user_hash_) : connection_ ? connection_->user : nullptr;
         if (user_) directory_.settle(*user_, work_);
         if (connection_ && connection_->step != Step::open) return Refusal::closing;
         // Settling may have removed the user's last connection.
@@ -220,13 +222,12 @@ private:
 
     [[nodiscard]] std::unique_ptr<User<T>> make_user(typename T::user_view id) {
         directory_.reserve_user();
-        return directory_.make_user(id);
+        return std::make_unique<User<T>>(id, user_hash_);
     }
     [[nodiscard]] std::unique_ptr<Connection> make_connection(typename T::connection_type& handle, int encoding) {
         if (connection_) return nullptr;
         directory_.reserve_connection();
-        const std::size_t hash = directory_.hash_of(handle);
-        return std::make_unique<Connection>(std::move(handle), encoding, hash);
+        return std::make_unique<Connection>(std::move(handle), encoding, connection_hash_);
     }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
         directory_.reserve_room();
@@ -332,6 +333,9 @@ private:
     Core<T>& core_;
     Directory<T>& directory_;
     Work<T>& work_;
+
+    // Of the names that were looked up: whoever is made keeps them.
+    std::size_t connection_hash_ = 0, user_hash_ = 0;
 
     // What the join is about, as far as it exists.
     Connection* connection_ = nullptr;

@@ -40,13 +40,18 @@ public:
     [[nodiscard]] Room* find_room(typename T::room_view id) const {
         return rooms_.find(hash_(id), [&](const Room& r) { return r.id == id; });
     }
-    [[nodiscard]] User<T>* find_user(typename T::user_view id) const {
-        return users_.find(hash_(id), [&](const User<T>& u) { return u.id == id; });
+    [[nodiscard]] User<T>* find_user(typename T::user_view id) const { return find_user(id, hash_of_user(id)); }
+    [[nodiscard]] User<T>* find_user(typename T::user_view id, std::size_t hash) const {
+        return users_.find(hash, [&](const User<T>& u) { return u.id == id; });
     }
     [[nodiscard]] Connection* find_connection(const typename T::connection_type& handle) const {
-        return connections_.find(hash_of(handle), [&](const Connection& c) { return c.handle == handle; });
+        return find_connection(handle, hash_of_connection(handle));
     }
-    [[nodiscard]] std::size_t hash_of(const typename T::connection_type& handle) const {
+    [[nodiscard]] Connection* find_connection(const typename T::connection_type& handle, std::size_t hash) const {
+        return connections_.find(hash, [&](const Connection& c) { return c.handle == handle; });
+    }
+    [[nodiscard]] std::size_t hash_of_user(typename T::user_view id) const { return hash_(id); }
+    [[nodiscard]] std::size_t hash_of_connection(const typename T::connection_type& handle) const {
         return hash_.mix(std::hash<typename T::connection_type>{}(handle));
     }
     template <class Id>
@@ -79,9 +84,6 @@ public:
     void reserve_user() { users_.reserve(); }
     void reserve_connection() { connections_.reserve(); }
     void reserve_room() { rooms_.reserve(); }
-    [[nodiscard]] std::unique_ptr<User<T>> make_user(typename T::user_view id) const {
-        return std::make_unique<User<T>>(id, hash_(id));
-    }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
         auto room = std::make_unique<Room>(id, hash_(id), options, new_epoch());
         if (options.history != 0)

@@ -35,24 +35,22 @@ public:
             v0 += v3, v3 = std::rotl(v3, 21) ^ v0;
             v2 += v1, v1 = std::rotl(v1, 17) ^ v2, v2 = std::rotl(v2, 32);
         };
-        const auto absorb = [&](std::uint64_t word) {
+        const auto absorb = [&](const char* bytes) {
+            std::uint64_t word;
+            std::memcpy(&word, bytes, 8);
             v3 ^= word;
             round();
             v0 ^= word;
         };
         const char* at = text.data();
         std::size_t left = text.size();
-        for (; left >= 8; at += 8, left -= 8) {
-            std::uint64_t word;
-            std::memcpy(&word, at, 8);
-            absorb(word);
-        }
-        std::uint64_t last = static_cast<std::uint64_t>(text.size()) << 56;
-        for (std::size_t i = 0; i < left; ++i)
-            last |= std::uint64_t{static_cast<unsigned char>(at[i])} << (8 * i);
+        for (; left >= 8; at += 8, left -= 8) absorb(at);
+        char last[8] = {};
+        if (left != 0) std::memcpy(last, at, left);
+        last[7] = static_cast<char>(text.size());
         absorb(last);
         v2 ^= 0xff;
-        round(), round(), round();
+        for (int i = 0; i < 3; ++i) round();
         return static_cast<std::size_t>(v0 ^ v1 ^ v2 ^ v3);
     }
 
