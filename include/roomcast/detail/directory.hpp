@@ -153,8 +153,8 @@ public:
         Member<T>& member = *m.member;
         m.dead = true;
         m.slot->target.store(nullptr, std::memory_order_release);
-        List<Membership<T>, ConnectionTag>::unlink(m);
-        List<Membership<T>, MemberTag>::unlink(m);
+        m.connection->memberships.erase(m);
+        member.devices.erase(m);
         --m.connection->room_count;
         --room.connection_count;
         --room.encodings[m.connection->encoding];
@@ -162,7 +162,7 @@ public:
         m.member = nullptr;
         if (last) {
             --room.user_count;
-            List<Member<T>, UserTag>::unlink(member);
+            member.user->members.erase(member);
             if (room.news) room.news->went(member, work);
             else work.trash.members.push_back(member);
         }
@@ -371,7 +371,7 @@ private:
         while (auto* m = c.memberships.front()) end(*m, cause, work);
         --open_connections_;
         if (User<T>* user = c.user) {
-            List<Connection, DeviceTag>::unlink(c);
+            user->devices.erase(c);
             if (--user->device_count == 0) users_.erase(*user, user->hash);
         }
     }

@@ -22,6 +22,8 @@ public:
 private:
     template <class, class>
     friend class List;
+    template <class, class>
+    friend class SlimList;
 
     void link_before(Link& place) noexcept {
         previous_ = place.previous_;
@@ -81,6 +83,37 @@ private:
     }
 
     Link<Tag> root_;
+};
+
+/// A list for records that come in great numbers: its head is one pointer, and
+/// its nodes leave through it.
+template <class T, class Tag>
+class SlimList {
+public:
+    SlimList() noexcept = default;
+    SlimList(const SlimList&) = delete;
+    SlimList& operator=(const SlimList&) = delete;
+
+    [[nodiscard]] bool empty() const noexcept { return !first_; }
+    [[nodiscard]] T* front() const noexcept { return static_cast<T*>(first_); }
+    [[nodiscard]] T* back() const noexcept { return first_ ? static_cast<T*>(first_->previous_) : nullptr; }
+    [[nodiscard]] T* next(const T& node) const noexcept {
+        Link<Tag>* link = static_cast<const Link<Tag>&>(node).next_;
+        return link == first_ ? nullptr : static_cast<T*>(link);
+    }
+
+    void push_back(T& node) noexcept {
+        if (first_) static_cast<Link<Tag>&>(node).link_before(*first_);
+        else first_ = &node;
+    }
+    void erase(T& node) noexcept {
+        T* const after = next(node);
+        if (front() == &node) first_ = after;
+        static_cast<Link<Tag>&>(node).unlink();
+    }
+
+private:
+    Link<Tag>* first_ = nullptr;
 };
 
 }  // namespace roomcast::detail

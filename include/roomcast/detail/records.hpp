@@ -114,10 +114,10 @@ template <class T>
 struct User {
     typename T::user_id id;
     std::size_t hash;
-    List<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
-    List<Member<T>, UserTag> members;              // its rooms
+    SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
+    SlimList<Member<T>, UserTag> members;              // its rooms
     std::size_t device_count = 0;
-    std::size_t references = 0;                    // connections that name it
+    std::size_t references = 0;                        // connections that name it
 
     User(typename T::user_view name, std::size_t h) : id(name), hash(h) {}
 };
@@ -127,7 +127,7 @@ template <class T>
 struct Member : Link<UserTag>, Link<NewsTag> {
     User<T>* user;
     RoomRecord<T>* room;
-    List<Membership<T>, MemberTag> devices;
+    SlimList<Membership<T>, MemberTag> devices;
     std::size_t device_count = 0;
     bool moved_on = false;  // the user has migrated; what is left here goes
     // Replaced, never changed: readers hold it without the lock.
@@ -195,7 +195,7 @@ struct ConnectionRecord : Link<DeviceTag> {
     std::uint32_t room_count = 0;
     std::size_t hash;
     User<T>* user = nullptr;
-    List<Membership<T>, ConnectionTag> memberships;
+    SlimList<Membership<T>, ConnectionTag> memberships;
     std::unique_ptr<Outbox<T>> outbox;
     TokenBucket rate{};                        // of what it publishes
     KeptReason reason{};                       // once removed

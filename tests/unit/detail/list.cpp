@@ -8,6 +8,7 @@
 namespace {
 using roomcast::detail::Link;
 using roomcast::detail::List;
+using roomcast::detail::SlimList;
 
 struct Here;
 struct There;
@@ -82,4 +83,34 @@ TEST_CASE("a list takes all of another at its end") {
     two.take(one);
     CHECK(values(two) == Values{1, 2, 3, 4});
     CHECK(one.empty());
+}
+
+TEST_CASE("a slim list keeps its nodes in order, whichever of them leaves") {
+    for (int leaves = 1; leaves <= 3; ++leaves) {
+        Node a(1), b(2), c(3);
+        SlimList<Node, Here> list;
+        const auto kept = [&] {
+            Values found;
+            for (Node* n = list.front(); n; n = list.next(*n)) found.push_back(n->value);
+            return found;
+        };
+        CHECK(list.empty());
+        CHECK(list.front() == nullptr);
+        CHECK(list.back() == nullptr);
+        Values wanted;
+        for (Node* n : {&a, &b, &c}) {
+            list.push_back(*n);
+            if (n->value != leaves) wanted.push_back(n->value);
+        }
+        CHECK(kept() == Values{1, 2, 3});
+        Node* const left = leaves == 1 ? &a : leaves == 2 ? &b : &c;
+        list.erase(*left);
+        CHECK_FALSE(List<Node, Here>::linked(*left));
+        CHECK(kept() == wanted);
+        CHECK(list.back()->value == wanted.back());
+        while (Node* first = list.front()) list.erase(*first);
+        CHECK(list.empty());
+        list.push_back(*left);
+        CHECK(kept() == Values{leaves});
+    }
 }
