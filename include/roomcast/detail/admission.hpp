@@ -38,7 +38,7 @@ public:
         if (new_device && too_many_devices(0) > 0 && directory_.options().devices == DeviceLimit::refuse)
             return refuse(Refusal::too_many_devices);
 
-        auto made_user = name && !user_ ? make_user(*name) : nullptr;
+        auto made_user = name && !user_ ? directory_.make_user(*name, user_hash_) : nullptr;
         auto made_connection = make_connection(handle, encoding);
 
         commit_identity(std::move(made_user), std::move(made_connection), new_device);
@@ -72,7 +72,7 @@ public:
             made_room->creator.emplace(user_ ? user_->id : typename T::user_id(*join.user));
         }
         Room& room = room_ ? *room_ : *made_room;
-        auto made_user = user_ ? nullptr : make_user(*join.user);
+        auto made_user = user_ ? nullptr : directory_.make_user(*join.user, user_hash_);
         User<T>& user = user_ ? *user_ : *made_user;
         auto made_member = member_ ? nullptr : std::make_unique<Member<T>>(user, room);
         auto membership = std::make_unique<Membership<T>>();
@@ -220,17 +220,10 @@ private:
         return count;
     }
 
-    [[nodiscard]] std::unique_ptr<User<T>> make_user(typename T::user_view id) {
-        directory_.reserve_user();
-        return std::make_unique<User<T>>(id, user_hash_);
-    }
     [[nodiscard]] std::unique_ptr<Connection> make_connection(typename T::connection_type& handle, int encoding) {
-        if (connection_) return nullptr;
-        directory_.reserve_connection();
-        return std::make_unique<Connection>(std::move(handle), encoding, connection_hash_);
+        return connection_ ? nullptr : directory_.make_connection(handle, encoding, connection_hash_);
     }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
-        directory_.reserve_room();
         core_.timers.reserve(directory_.room_count() + 1);
         return directory_.make_room(id, options);
     }
@@ -335,7 +328,7 @@ private:
     Work<T>& work_;
 
     // Of the names that were looked up: whoever is made keeps them.
-    std::size_t connection_hash_ = 0, user_hash_ = 0;
+    std::uint32_t connection_hash_ = 0, user_hash_ = 0;
 
     // What the join is about, as far as it exists.
     Connection* connection_ = nullptr;

@@ -41,17 +41,17 @@ public:
         return rooms_.find(hash_(id), [&](const Room& r) { return r.id == id; });
     }
     [[nodiscard]] User<T>* find_user(typename T::user_view id) const { return find_user(id, hash_of_user(id)); }
-    [[nodiscard]] User<T>* find_user(typename T::user_view id, std::size_t hash) const {
+    [[nodiscard]] User<T>* find_user(typename T::user_view id, std::uint32_t hash) const {
         return users_.find(hash, [&](const User<T>& u) { return u.id == id; });
     }
     [[nodiscard]] Connection* find_connection(const typename T::connection_type& handle) const {
         return find_connection(handle, hash_of_connection(handle));
     }
-    [[nodiscard]] Connection* find_connection(const typename T::connection_type& handle, std::size_t hash) const {
+    [[nodiscard]] Connection* find_connection(const typename T::connection_type& handle, std::uint32_t hash) const {
         return connections_.find(hash, [&](const Connection& c) { return c.handle == handle; });
     }
-    [[nodiscard]] std::size_t hash_of_user(typename T::user_view id) const { return hash_(id); }
-    [[nodiscard]] std::size_t hash_of_connection(const typename T::connection_type& handle) const {
+    [[nodiscard]] std::uint32_t hash_of_user(typename T::user_view id) const { return hash_(id); }
+    [[nodiscard]] std::uint32_t hash_of_connection(const typename T::connection_type& handle) const {
         return hash_.mix(std::hash<typename T::connection_type>{}(handle));
     }
     template <class Id>
@@ -77,15 +77,23 @@ public:
     [[nodiscard]] Counts counts() const noexcept { return {users_.size(), open_connections_}; }
     [[nodiscard]] std::size_t closing_connections() const noexcept { return connections_.size() - open_connections_; }
     [[nodiscard]] const List<Room, RoomTag>& all_rooms() const noexcept { return all_rooms_; }
-    [[nodiscard]] Connection* any_connection(std::size_t* from) const noexcept { return connections_.any(from); }
+    [[nodiscard]] Connection* any_connection(std::uint64_t* from) const noexcept { return connections_.any(from); }
 
     // Making. Each throws std::bad_alloc and then has changed nothing.
 
-    void reserve_user() { users_.reserve(); }
-    void reserve_connection() { connections_.reserve(); }
-    void reserve_room() { rooms_.reserve(); }
+    [[nodiscard]] std::unique_ptr<User<T>> make_user(typename T::user_view id, std::uint32_t hash) {
+        users_.reserve(hash);
+        return std::make_unique<User<T>>(id, hash);
+    }
+    [[nodiscard]] std::unique_ptr<Connection> make_connection(typename T::connection_type& handle, int encoding,
+                                                              std::uint32_t hash) {
+        connections_.reserve(hash);
+        return std::make_unique<Connection>(std::move(handle), encoding, hash);
+    }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
-        auto room = std::make_unique<Room>(id, hash_(id), options, new_epoch());
+        const std::uint32_t hash = hash_(id);
+        rooms_.reserve(hash);
+        auto room = std::make_unique<Room>(id, hash, options, new_epoch());
         if (options.history != 0)
             room->log = std::make_unique<Log<T>>(HistoryBounds{options.history, options.history_bytes, options.history_age});
         if (News<T>::wanted(options)) room->news = std::make_unique<News<T>>(options, hash_);

@@ -363,7 +363,7 @@ private:
         Work<T> work;
         Lock lock(core.mutex);
         shut_down({}, 1, {});
-        for (std::size_t from = 0; Connection* c = core.directory.any_connection(&from);)
+        for (std::uint64_t from = 0; Connection* c = core.directory.any_connection(&from);)
             core.directory.forget(*c, LeaveCause::disconnected, work);
         while (RoomRecord<T>* room = core.directory.all_rooms().front()) strand_.tear_down(*room, lock, work);
         if constexpr (is_observed<T>)
@@ -381,7 +381,7 @@ private:
     bool untold_left_ = false;  // events that an operation had to leave to `poll`
     time_point promised_ = time_point::max();
     std::optional<Shutdown> shutdown_;
-    std::size_t sweep_ = 0;
+    std::uint64_t sweep_ = 0;
 };
 
 }  // namespace roomcast::detail

@@ -26,7 +26,7 @@ public:
         k1_ = word() | 1;
     }
 
-    [[nodiscard]] std::size_t operator()(std::string_view text) const noexcept {
+    [[nodiscard]] std::uint32_t operator()(std::string_view text) const noexcept {
         std::uint64_t v0 = k0_ ^ 0x736f6d6570736575, v1 = k1_ ^ 0x646f72616e646f6d;
         std::uint64_t v2 = k0_ ^ 0x6c7967656e657261, v3 = k1_ ^ 0x7465646279746573;
         const auto round = [&] {
@@ -51,22 +51,22 @@ public:
         absorb(last);
         v2 ^= 0xff;
         for (int i = 0; i < 3; ++i) round();
-        return static_cast<std::size_t>(v0 ^ v1 ^ v2 ^ v3);
+        return static_cast<std::uint32_t>(v0 ^ v1 ^ v2 ^ v3);
     }
 
     template <class Number>
         requires(std::is_integral_v<Number> || std::is_enum_v<Number>)
-    [[nodiscard]] std::size_t operator()(Number number) const noexcept {
+    [[nodiscard]] std::uint32_t operator()(Number number) const noexcept {
         return mix(static_cast<std::uint64_t>(number));
     }
 
     /// Spreads a hash made elsewhere, such as a pointer's.
-    [[nodiscard]] std::size_t mix(std::uint64_t value) const noexcept {
+    [[nodiscard]] std::uint32_t mix(std::uint64_t value) const noexcept {
         value ^= k0_;
         value *= 0x9e3779b97f4a7c15;
         value ^= value >> 32;
         value *= k1_;
-        return static_cast<std::size_t>(value ^ (value >> 29));
+        return static_cast<std::uint32_t>(value >> 32);
     }
 
     /// A number that differs from registry to registry.

@@ -87,7 +87,7 @@ public:
     /// changed.
     bool take_in(const Letter<T>& letter, typename T::time_point now) {
         auto made = std::make_unique<Waiting<T>>(letter, now);
-        if (letter.key != 0) keyed_.reserve();
+        if (letter.key != 0) keyed_.reserve(hash_of(*made));
         Waiting<T>* const older = letter.key != 0 ? find(*made) : nullptr;
         if (letter.key != 0) keyed_.insert(*made, hash_of(*made));
         link(*made.release(), &Order::push_back, &Class::push_back);
@@ -165,7 +165,7 @@ private:
         }
     }
 
-    [[nodiscard]] std::size_t hash_of(const Waiting<T>& entry) const noexcept {
+    [[nodiscard]] std::uint32_t hash_of(const Waiting<T>& entry) const noexcept {
         return hash_->mix(entry.key ^ hash_->mix(reinterpret_cast<std::uintptr_t>(entry.membership)));
     }
     [[nodiscard]] Waiting<T>* find(const Waiting<T>& like) const noexcept {

@@ -14,9 +14,8 @@
 namespace roomcast::detail {
 
 /// What is known of ids that acted lately. It forgets a few at a time, when
-/// `sweep` is called: no call takes long, however many there are, but for the
-/// index, which grows and shrinks as a whole. Its size follows the number of
-/// ids, and an empty map holds no memory.
+/// `sweep` is called: no call takes long, however many there are. Its size
+/// follows the number of ids, and an empty map holds no memory.
 ///
 /// Ids are those of Traits: std::string, integers or enums; peers may choose
 /// them, for the hash is seeded. Values stay where they are until swept.
@@ -48,10 +47,10 @@ public:
     /// Found or made, Value() then. O(1) on average. Throws std::bad_alloc;
     /// then nothing changed.
     [[nodiscard]] Value& at(view id) {
-        const std::size_t hash = hash_(id);
+        const std::uint32_t hash = hash_(id);
         if (Entry* known = entry_of(id, hash)) return known->value;
         auto entry = std::make_unique<Entry>(id, hash);
-        index_.reserve();
+        index_.reserve(hash);
         index_.insert(*entry, hash);
         entries_.push_back(*entry);
         return entry.release()->value;
@@ -72,19 +71,18 @@ public:
             index_.erase(entry, entry.hash);
             delete &entry;
         }
-        index_.shrink();
         return size() > 0;
     }
 
 private:
     struct Entry : Link<RecentMap> {
-        Entry(view i, std::size_t h) : id(i), hash(h) {}
+        Entry(view i, std::uint32_t h) : id(i), hash(h) {}
         const Id id;
-        const std::size_t hash;
+        const std::uint32_t hash;
         Value value{};
     };
 
-    [[nodiscard]] Entry* entry_of(view id, std::size_t hash) const {
+    [[nodiscard]] Entry* entry_of(view id, std::uint32_t hash) const {
         return index_.find(hash, [&](const Entry& entry) { return entry.id == id; });
     }
 

@@ -113,13 +113,13 @@ using EventSlot = std::conditional_t<is_observed<T>, EventRecord<T>, None>;
 template <class T>
 struct User {
     typename T::user_id id;
-    std::size_t hash;
+    std::uint32_t hash;
     SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
     SlimList<Member<T>, UserTag> members;              // its rooms
     std::size_t device_count = 0;
     std::size_t references = 0;                        // connections that name it
 
-    User(typename T::user_view name, std::size_t h) : id(name), hash(h) {}
+    User(typename T::user_view name, std::uint32_t h) : id(name), hash(h) {}
 };
 
 /// A user in a room.
@@ -193,7 +193,7 @@ struct ConnectionRecord : Link<DeviceTag> {
     // waits until none is left.
     std::uint32_t pending = 0;
     std::uint32_t room_count = 0;
-    std::size_t hash;
+    std::uint32_t hash;
     User<T>* user = nullptr;
     SlimList<Membership<T>, ConnectionTag> memberships;
     std::unique_ptr<Outbox<T>> outbox;
@@ -202,7 +202,7 @@ struct ConnectionRecord : Link<DeviceTag> {
     RoomRecord<T>* farewell_room = nullptr;    // kept alive
     typename T::time_point due{};              // of the next step
 
-    ConnectionRecord(typename T::connection_type&& h, int wanted_encoding, std::size_t handle_hash) noexcept
+    ConnectionRecord(typename T::connection_type&& h, int wanted_encoding, std::uint32_t handle_hash) noexcept
         : handle(std::move(h)), encoding(static_cast<std::uint8_t>(wanted_encoding)), hash(handle_hash) {}
 };
 
@@ -295,7 +295,7 @@ struct RoomRecord : Deadline<typename T::time_point>,
     using Places = Slots<typename T::target, Membership<T>>;
 
     typename T::room_id id;
-    std::size_t hash;
+    std::uint32_t hash;
     Options options;
     std::optional<typename T::user_id> creator{};
     std::uint64_t epoch;  // of its log; a room's life is known by `order`
@@ -338,7 +338,7 @@ struct RoomRecord : Deadline<typename T::time_point>,
     [[no_unique_address]] EventSlot<T> opened{};
     [[no_unique_address]] EventSlot<T> ended{};
 
-    RoomRecord(typename T::room_view name, std::size_t h, const Options& o, std::uint64_t e)
+    RoomRecord(typename T::room_view name, std::uint32_t h, const Options& o, std::uint64_t e)
         : id(name), hash(h), options(o), epoch(e) {
         this->order = e;
     }

@@ -11,12 +11,13 @@
 using roomcast::detail::SeededHash;
 
 namespace {
-/// How many of 4,096 keys fall into the fullest of 1,024 places.
+/// How many of 4,096 keys fall into the fullest of 1,024 places, which the low
+/// or the high bits choose.
 template <class Key>
 std::size_t fullest(const SeededHash& hash, Key key) {
-    std::vector<std::size_t> places(1024);
-    for (std::uint64_t i = 0; i < 4096; ++i) ++places[hash(key(i)) % 1024];
-    return *std::max_element(places.begin(), places.end());
+    std::vector<std::size_t> low(1024), high(1024);
+    for (std::uint64_t i = 0; i < 4096; ++i) ++low[hash(key(i)) % 1024], ++high[hash(key(i)) >> 22];
+    return std::max(*std::max_element(low.begin(), low.end()), *std::max_element(high.begin(), high.end()));
 }
 }  // namespace
 
@@ -29,7 +30,7 @@ TEST_CASE("a hash is the same for the same key, and hardly for another") {
         seen.insert(hash(key));
         seen.insert(hash(i));
     }
-    CHECK(seen.size() == 2000);
+    CHECK(seen.size() >= 1997);  // of 2,000; more than three pairs in 2^32 are as good as impossible
 }
 
 TEST_CASE("texts of every length differ by each of their bytes") {
