@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -21,11 +22,22 @@ struct Quiet {
     void terminate() noexcept { ++ended; }
 };
 
-/// Of events none is sent: what is left is the registry's own work.
+/// Of events none is sent: what is left is the registry's own work. What
+/// history a join brought is written down where somebody asks for it.
+struct QuietEvents : SilentEvents {
+    Texts* history = nullptr;  // "seq=payload", "seq=#" when deleted
+    std::string joined(const auto& e) const {
+        if (!history) return {};
+        for (const HistoryEntry& entry : e.history)
+            history->push_back(std::to_string(entry.seq) + (entry.deleted ? "=#" : "=" + std::string(entry.payload)));
+        return {};
+    }
+};
+
 struct QuietTraits : DefaultTraits {
     using member_info = int;
     using clock = ManualClock;
-    using events = SilentEvents;
+    using events = QuietEvents;
 };
 using QuietRooms = RoomRegistry<Quiet*, QuietTraits>;
 
@@ -36,26 +48,30 @@ struct State {
     std::vector<QuietRooms::RoomCount> top;
     std::vector<std::vector<std::string>> where;
     std::vector<std::optional<std::string>> who;
+    std::vector<int> sent;
     std::vector<std::optional<Position>> positions;
     friend bool operator==(const State&, const State&) = default;
 };
 
 State state(QuietRooms& rooms, std::vector<Quiet>& sessions) {
-    State s{rooms.count(), rooms.room_count(), rooms.top_rooms(100), {}, {}, {}};
+    State s{rooms.count(), rooms.room_count(), rooms.top_rooms(100), {}, {}, {}, {}};
     for (Quiet& c : sessions) {
         s.where.push_back(rooms.rooms_of(&c));
         s.who.push_back(rooms.user_of(&c));
+        s.sent.push_back(c.sent);
     }
     for (const auto& room : s.top) s.positions.push_back(rooms.position(room.room));
     return s;
 }
 
 /// Lets the first, the second, ... allocation of `action` fail until none
-/// does and it answers true; until then the state must be the one before.
-/// Answers how many failed.
+/// does and it answers true; until then the state, and what `look` sees
+/// besides, must be the one before. Answers how many failed.
 template <class Action>
-std::size_t fail_each(QuietRooms& rooms, std::vector<Quiet>& sessions, Action action) {
+std::size_t fail_each(QuietRooms& rooms, std::vector<Quiet>& sessions, Action action,
+                      const std::function<Texts()>& look = [] { return Texts(); }) {
     const State before = state(rooms, sessions);
+    const Texts seen = look();
     for (std::size_t n = 1;; ++n) {
         bool thrown = false, done = false;
         {
@@ -71,6 +87,7 @@ std::size_t fail_each(QuietRooms& rooms, std::vector<Quiet>& sessions, Action ac
             return n - 1;
         }
         CHECK(state(rooms, sessions) == before);
+        CHECK(look() == seen);
     }
 }
 
@@ -153,16 +170,65 @@ TEST_CASE("set_info, direct messages, a handle and a further device that run out
 }
 
 TEST_CASE("delete_message and reset that run out of memory have changed nothing", "[invariant-9]") {
-    std::vector<Quiet> sessions(1);
-    QuietRooms rooms({.room = {.history = 10}});
+    std::vector<Quiet> sessions(2);
+    Texts history;
+    QuietRooms rooms({.room = {.history = 10}}, {.events = {{}, &history}});
     REQUIRE(rooms.join(&sessions[0], {.user = "ann", .room = long_room}));
     rooms.broadcast(long_room, "1");
     rooms.broadcast(long_room, "2");
-    CHECK(fail_each(rooms, sessions, [&] { return rooms.delete_message(long_room, 1) == Delivery::sent; }) == 1);
+    // What a newcomer is given.
+    const auto remembered = [&] {
+        history.clear();
+        REQUIRE(rooms.join(&sessions[1], {.user = "bob", .room = long_room, .history = 10}));
+        rooms.disconnect(&sessions[1]);
+        return history;
+    };
+    const auto deletes = [&] { return rooms.delete_message(long_room, 1) == Delivery::sent; };
+    CHECK(fail_each(rooms, sessions, deletes, remembered) == 1);
+    CHECK(remembered() == Texts{"1=#", "2=2"});
     const auto before = *rooms.position(long_room);
-    CHECK(fail_each(rooms, sessions, [&] { return rooms.reset(long_room) == Delivery::sent; }) == 1);
+    const auto resets = [&] { return rooms.reset(long_room) == Delivery::sent; };
+    CHECK(fail_each(rooms, sessions, resets, remembered) == 1);
+    CHECK(remembered() == Texts{});
     CHECK(rooms.position(long_room)->epoch != before.epoch);
     CHECK(rooms.position(long_room)->seq == 0);
+}
+
+TEST_CASE("broadcast_all that runs out of memory has reached each room wholly or not at all", "[invariant-9]") {
+    std::size_t nobody = 0, some = 0;
+    for (std::size_t n = 1;; ++n) {
+        std::vector<Quiet> sessions(4);
+        QuietRooms rooms;
+        for (std::size_t i = 0; i < sessions.size(); ++i)
+            REQUIRE(rooms.join(&sessions[i], {.user = std::to_string(i), .room = i < 2 ? long_room : other_room}));
+        bool thrown = false;
+        std::size_t answered = 0;
+        {
+            const allocations::Failure failure(n);
+            try {
+                answered = rooms.broadcast_all("x");
+            } catch (const std::bad_alloc&) {
+                thrown = true;
+            }
+        }
+        std::size_t reached = 0;
+        for (const std::size_t i : {0U, 2U}) {
+            const std::string& room = i < 2 ? long_room : other_room;
+            const bool taken = sessions[i].sent == 1;
+            reached += taken;
+            CHECK(sessions[i].sent == sessions[i + 1].sent);
+            CHECK(rooms.position(room)->seq == (taken ? 1U : 0U));
+        }
+        if (!thrown) {
+            CHECK(answered == 2);
+            CHECK(reached == 2);
+            break;
+        }
+        CHECK(reached < 2);
+        ++(reached == 0 ? nobody : some);
+    }
+    CHECK(nobody >= 1);
+    CHECK(some == 1);  // whoever had its turn has it
 }
 
 TEST_CASE("a message that runs out of memory before it is taken costs nobody a token", "[invariant-9]") {
