@@ -88,17 +88,4 @@ TEST_CASE("after a leave returned at most one more message comes, and `left` is 
     });
 }
 
-TEST_CASE("after a removed connection's message from its own thread none comes at all") {
-    // The victim is removed by the thread that also broadcasts.
-    VictimRegistry registry;
-    const auto victim = std::make_shared<Victim>();
-    REQUIRE(registry.join(victim, {.user = "victim", .room = "r"}));
-    CHECK(registry.broadcast("r", "m") == Delivery::sent);
-    CHECK(registry.kick_user("victim", {CloseCode::removed_from_room}).connections == 1);
-    victim->removed = true;
-    registry.broadcast("r", "m");
-    CHECK(victim->farewells == 1);
-    CHECK(victim->after_removal == 0);
-}
-
 }  // namespace threads
