@@ -184,12 +184,9 @@ inline void on_threads(std::size_t count, const std::function<void(std::size_t)>
 }
 
 /// Polls until nothing is due.
-template <class Registry>
-void poll_all(Registry& registry) {
-    while (true) {
-        const auto next = registry.poll();
-        if (next > std::chrono::steady_clock::now()) return;
-    }
+template <class Registry, class Clock = std::chrono::steady_clock>
+void poll_all(Registry& registry, const Clock& clock = {}) {
+    while (registry.poll() <= clock.now()) {}
 }
 
 /// Calls `poll` on a thread of its own while it lives.
