@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "model/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 
@@ -16,7 +17,8 @@ using Heap = roomcast::detail::DeadlineHeap<Timed, int>;
 }  // namespace
 
 TEST_CASE("the front of the heap is always the earliest") {
-    std::mt19937 random(3);
+    INFO("ROOMCAST_SEED=" << tests::seed());
+    std::mt19937_64 random(tests::seed());
     std::vector<Timed> records(200);
     std::set<std::pair<int, const Timed*>> reference;
     Heap heap;

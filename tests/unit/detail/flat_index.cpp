@@ -7,6 +7,7 @@
 #include <random>
 #include <vector>
 
+#include "model/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 
@@ -55,7 +56,8 @@ TEST_CASE("an index with nothing in it holds no memory", "[invariant-11]") {
 }
 
 TEST_CASE("an index does what a map does, also when many records share few places") {
-    std::mt19937 random(7);
+    INFO("ROOMCAST_SEED=" << tests::seed());
+    std::mt19937_64 random(tests::seed());
     for (const std::size_t places : {3U, 50U, 100'000U}) {
         Index index;
         std::map<int, std::unique_ptr<Entry>> reference;

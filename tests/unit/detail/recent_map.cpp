@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 
@@ -72,7 +73,8 @@ TEST_CASE("a sweep goes on where the last one stopped, and comes to everybody") 
 }
 
 TEST_CASE("a map does what an ordered one does while it is swept") {
-    std::mt19937 random(5);
+    INFO("ROOMCAST_SEED=" << tests::seed());
+    std::mt19937_64 random(tests::seed());
     Map map;
     std::map<std::string, int> reference;
     for (int step = 0; step < 20'000; ++step) {

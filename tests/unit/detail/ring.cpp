@@ -5,13 +5,15 @@
 #include <memory>
 #include <random>
 
+#include "model/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 
 using Ring = roomcast::detail::Ring<std::unique_ptr<int>>;
 
 TEST_CASE("a ring does what a deque does") {
-    std::mt19937 random(11);
+    INFO("ROOMCAST_SEED=" << tests::seed());
+    std::mt19937_64 random(tests::seed());
     Ring ring;
     std::deque<int> reference;
     for (int step = 0; step < 20'000; ++step) {
