@@ -87,11 +87,11 @@ const std::size_t churn_steps = scaled(tests::instrumented ? 125'000 : 1'250'000
 
 }  // namespace
 
-TEST_CASE("after random work of four threads nothing is left, one room a user") {
+TEST_CASE("after random work of four threads nothing is left, one room a user", "[invariant-14]") {
     check_churn({.membership = Membership::one_room_per_user, .grace = 0ms, .close_timeout = 0ms}, churn_steps);
 }
 
-TEST_CASE("after random work of four threads nothing is left, followers and few devices") {
+TEST_CASE("after random work of four threads nothing is left, followers and few devices", "[invariant-14]") {
     check_churn({.membership = Membership::one_room_per_user,
                  .others = roomcast::OtherDevices::follow,
                  .max_devices = 3,
@@ -101,12 +101,12 @@ TEST_CASE("after random work of four threads nothing is left, followers and few 
                 churn_steps);
 }
 
-TEST_CASE("after random work of four threads nothing is left, one room a connection") {
+TEST_CASE("after random work of four threads nothing is left, one room a connection", "[invariant-14]") {
     check_churn({.membership = Membership::one_room_per_connection, .room = {.history = 4}, .grace = 1ms},
                 churn_steps);
 }
 
-TEST_CASE("after random work of four threads nothing is left, many rooms and small bounds") {
+TEST_CASE("after random work of four threads nothing is left, many rooms and small bounds", "[invariant-14]") {
     check_churn({.membership = Membership::many_rooms,
                  .room = {.history = 16},
                  .grace = 0ms,

@@ -76,7 +76,10 @@ public:
 
     template <class Event>
     void on_event(const Event& e) noexcept {
-        if (busy_.exchange(true)) ++faults_;
+        if (busy_.exchange(true)) {
+            ++faults_;
+            return;
+        }
         using roomcast::EventKind;
         if (e.kind == EventKind::room_opened) faults_ += !rooms_.insert(e.epoch).second;
         if (e.kind == EventKind::room_closed) faults_ += rooms_.erase(e.epoch) != 1;
