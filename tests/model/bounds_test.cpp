@@ -10,9 +10,9 @@
 
 #include "model/host.hpp"
 #include "model/operation.hpp"
-#include "model/seed.hpp"
 #include "support/catch.hpp"
 #include "support/scale.hpp"
+#include "support/seed.hpp"
 
 namespace {
 

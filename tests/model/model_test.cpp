@@ -2,10 +2,10 @@
 #include <cstdint>
 #include <string>
 
-#include "model/seed.hpp"
 #include "model/world.hpp"
 #include "support/catch.hpp"
 #include "support/scale.hpp"
+#include "support/seed.hpp"
 
 using roomcast::Membership;
 

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "model/seed.hpp"
 #include "model/world.hpp"
 #include "support/catch.hpp"
 #include "support/scale.hpp"
+#include "support/seed.hpp"
 
 using roomcast::Membership;
 

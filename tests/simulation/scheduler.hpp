@@ -13,30 +13,11 @@
 
 #include "roomcast/testing/manual_clock.hpp"
 #include "simulation/fiber.hpp"
+#include "support/random.hpp"
 
 namespace simulation {
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): any seed is a good one.
-class Random {
-public:
-    explicit Random(std::uint64_t seed = 0) noexcept : state_(seed) {}
-    std::uint64_t next() noexcept {
-        std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-        return z ^ (z >> 31);
-    }
-    std::size_t below(std::size_t n) noexcept { return static_cast<std::size_t>(next() % n); }
-    bool one_in(std::size_t n) noexcept { return below(n) == 0; }
-    template <class... Values>
-    auto pick(Values... values) noexcept {
-        const std::array all{values...};
-        return all[below(all.size())];
-    }
-
-private:
-    std::uint64_t state_;
-};
+using tests::Random;
 
 /// Runs logical threads on one thread of the system, and decides at each hook
 /// who goes on, by one of two strategies that a schedule draws:

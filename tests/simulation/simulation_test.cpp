@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
-#include "model/seed.hpp"
 #include "simulation/sanitizer.hpp"
 #include "support/catch.hpp"
 #include "support/scale.hpp"
+#include "support/seed.hpp"
 
 namespace {
 

@@ -18,11 +18,11 @@
 #include <utility>
 #include <vector>
 
-#include "model/seed.hpp"
 #include "roomcast/registry.hpp"
 #include "roomcast/testing/fake_connection.hpp"
 #include "support/catch.hpp"
 #include "support/scale.hpp"
+#include "support/seed.hpp"
 
 namespace threads {
 
