@@ -19,11 +19,11 @@ void Witness::fail(std::size_t session, const Word& word, const std::string& wha
 }
 
 std::size_t Witness::add_session(std::size_t user, bool tagged) {
+    const std::size_t session = sessions_.size();
     sessions_.push_back({.user = user, .tagged = tagged});
-    // What has begun to end its user's memberships may end those of this one, too.
-    if (Scheduler::current().thread() >= 0)
-        for (Place& place : sessions_.back().places) ++place.endings;
-    return sessions_.size() - 1;
+    for (const Ending& ending : endings_)
+        if (ending.under_way) at_each_place(ending, session, [&](Place& place) { may_end(ending, place); });
+    return session;
 }
 std::uint32_t Witness::add_message(const Sent& sent) {
     messages_.push_back(sent);
@@ -33,27 +33,15 @@ std::uint32_t Witness::add_request(Asked asked, std::size_t session, std::size_t
     requests_.push_back({asked, session, room});
     return static_cast<std::uint32_t>(requests_.size() - 1);
 }
-std::vector<std::size_t> Witness::of_user(std::size_t user) const {
-    std::vector<std::size_t> found;
-    for (std::size_t s = 0; s < sessions_.size(); ++s)
-        if (sessions_[s].user == user) found.push_back(s);
-    return found;
-}
-std::vector<std::size_t> Witness::everybody() const {
-    std::vector<std::size_t> all(sessions_.size());
-    for (std::size_t s = 0; s < all.size(); ++s) all[s] = s;
-    return all;
-}
-
 void Witness::join_begins(std::size_t session, std::size_t room) {
     const std::size_t user = sessions_[session].user;
     ++joins_begun_[user];
     ++sessions_[session].joins;
     sessions_[session].revived |= sessions_[session].disconnecting;
-    for (const std::size_t s : of_user(user)) {
-        Place& place = sessions_[s].places[room];
-        place.over = false;
-        place.after = 0;
+    for (Session& s : sessions_) {
+        if (s.user != user) continue;
+        s.places[room].over = false;
+        s.places[room].after = 0;
     }
 }
 void Witness::join_is_over(std::size_t session) {
@@ -64,35 +52,42 @@ void Witness::disconnect_begins(std::size_t session) {
     sessions_[session].disconnecting = true;
     sessions_[session].revived |= sessions_[session].joins != 0;
 }
-void Witness::disconnected(std::size_t session, const Ending& ending) {
+void Witness::disconnected(std::size_t session, EndingId id) {
     sessions_[session].disconnected = true;
-    sessions_[session].revived |= !stays_ended(ending, session);
+    sessions_[session].revived |= !stays_ended(endings_[id], session);
 }
 
-Witness::Ending Witness::ending_begins(std::vector<std::size_t> sessions, unsigned rooms_mask, bool leave,
-                                       bool own_join) {
-    Ending ending{std::move(sessions), rooms_mask, leave, joins_begun_};
+Witness::EndingId Witness::ending_begins(Ending ending) {
+    ending.joins = joins_begun_;
     for (std::size_t user = 0; user < ending.joins.size(); ++user)
-        if (joins_begun_[user] != joins_over_[user] + (own_join ? 1 : 0)) ending.joins[user] = 0;
-    for (const std::size_t s : ending.sessions)
-        for (std::size_t r = 0; r < rooms; ++r)
-            if (rooms_mask >> r & 1) {
-                ++sessions_[s].places[r].endings;
-                sessions_[s].places[r].ever_left |= leave;
-            }
-    return ending;
+        if (joins_begun_[user] != joins_over_[user] + (ending.join ? 1 : 0)) ending.joins[user] = 0;
+    for (std::size_t s = 0; s < sessions_.size(); ++s)
+        at_each_place(ending, s, [&](Place& place) { may_end(ending, place); });
+    endings_.push_back(std::move(ending));
+    return endings_.size() - 1;
 }
-void Witness::ended(const Ending& ending) {
-    for (const std::size_t s : ending.sessions) {
+void Witness::ended(EndingId id) {
+    Ending& ending = endings_[id];
+    ending.under_way = false;
+    for (std::size_t s = 0; s < sessions_.size(); ++s) {
         if (!stays_ended(ending, s)) continue;
-        for (std::size_t r = 0; r < rooms; ++r) {
-            Place& place = sessions_[s].places[r];
-            if (!(ending.rooms_mask >> r & 1) || place.over) continue;
+        at_each_place(ending, s, [](Place& place) {
+            if (place.over) return;
             place.over = true;
             place.over_by = Scheduler::current().thread();
             place.after = 0;
-        }
+        });
     }
+}
+void Witness::withdrawn(EndingId id) {
+    Ending& ending = endings_[id];
+    ending.under_way = false;
+    for (std::size_t s = 0; s < sessions_.size(); ++s)
+        at_each_place(ending, s, [&](Place& place) {
+            --place.endings;
+            place.leaves -= ending.leave;
+            if (place.strays > place.endings) fail("c" + std::to_string(s) + " heard of a room where it is not");
+        });
 }
 
 void Witness::encoded(const Word& payload, Position position) {
@@ -147,7 +142,7 @@ void Witness::send_begins(std::size_t session, int thread, std::string_view byte
     if (!traffic && word.say != Say::joined) return;
     Place& place = s.places[word.room];
     // Who left before it was told hears `joined`, and then `left`; a gap that is being put into words was chosen.
-    const bool may_follow = word.say == Say::gap || (word.say == Say::joined && place.ever_left);
+    const bool may_follow = word.say == Say::gap || (word.say == Say::joined && place.leaves != 0);
     if (place.over && place.over_by == thread && !may_follow)
         fail(session, word, "the thread that ended a membership sends to it");
     if (traffic && place.over && ++place.after > 1) fail(session, word, "more than one send begins after a removal has returned");
@@ -239,7 +234,7 @@ void Witness::hear_joined(std::size_t session, const Word& word) {
     Place& place = s.places[word.room];
     // Of an earlier room of that name: a send that was under way.
     if (word.epoch < place.epoch && word.life != place.life) return stray(session, place, word);
-    if (place.in && place.endings == 0) {
+    if (place.in && place.endings == 0 && !s.revived) {
         if (word.epoch != place.epoch || word.seq < place.last) fail(session, word, "it begins anew where it was");
         else if (missed(session, place.epoch, place.last + 1, word.seq).first != 0)
             fail(session, word, "a message is missing before it joins again");

@@ -71,22 +71,22 @@ public:
     void join_begins(std::size_t session, std::size_t room);
     void join_is_over(std::size_t session);
 
-    /// Something that may end memberships: of whom, where (a bit for each
-    /// room), and whether they asked for it themselves.
+    /// Something that may end memberships: whose, where (a bit for each room),
+    /// and whether it is a leave of theirs, or a join.
     struct Ending {
-        std::vector<std::size_t> sessions{};
-        unsigned rooms_mask = 0;
-        bool leave = false;
-        std::vector<std::size_t> joins{};  // begun so far; many when one is under way
+        std::size_t user = nobody, session = nobody;  // neither: everybody's
+        unsigned rooms_mask = all_rooms;
+        bool leave = false, join = false;
+        std::vector<std::size_t> joins{};  // begun so far; none of a user that has one under way
+        bool under_way = true;
     };
-    [[nodiscard]] Ending ending_begins(std::vector<std::size_t> sessions, unsigned rooms_mask, bool leave = false,
-                                       bool own_join = false);
-    /// It has returned, and did what it should.
-    void ended(const Ending& ending);
+    using EndingId = std::size_t;
+    EndingId ending_begins(Ending ending);
+    /// It has returned, and did what it should, or ended nothing.
+    void ended(EndingId id);
+    void withdrawn(EndingId id);
     void disconnect_begins(std::size_t session);
-    void disconnected(std::size_t session, const Ending& ending);
-    [[nodiscard]] std::vector<std::size_t> of_user(std::size_t user) const;
-    [[nodiscard]] std::vector<std::size_t> everybody() const;
+    void disconnected(std::size_t session, EndingId id);
 
     // What the registry does.
 
@@ -135,11 +135,11 @@ private:
         bool in = false;
         std::uint64_t epoch = 0, last = 0;
         const void* life = nullptr;
-        std::size_t endings = 0;    // begun, that may have come without a word
+        std::size_t endings = 0;    // begun and not withdrawn: they may come without a word
+        std::size_t leaves = 0;     // of these, those of its own accord
         std::size_t strays = 0;     // messages of a membership that had ended so
         bool over = false;          // an ending has returned, and no join has begun since
         int over_by = -1;           // to which thread
-        bool ever_left = false;     // of its own accord
         std::size_t after = 0;      // sends begun since
     };
     struct Session {
@@ -156,6 +156,18 @@ private:
 
     void fail(const std::string& what) const;
     void fail(std::size_t session, const Word& word, const std::string& what) const;
+    /// Calls `action(place)` for each place of the session in which it may end.
+    template <class Action>
+    void at_each_place(const Ending& ending, std::size_t session, Action action) {
+        if (ending.user != nobody && ending.user != sessions_[session].user) return;
+        if (ending.session != nobody && ending.session != session) return;
+        for (std::size_t r = 0; r < rooms; ++r)
+            if (ending.rooms_mask >> r & 1) action(sessions_[session].places[r]);
+    }
+    static void may_end(const Ending& ending, Place& place) {
+        ++place.endings;
+        place.leaves += ending.leave;
+    }
     [[nodiscard]] Meant meant(std::size_t session, std::uint32_t id) const;
     /// How many numbered messages from `first` to `last` were surely meant for
     /// it, and how many perhaps.
@@ -173,6 +185,7 @@ private:
     std::vector<Session> sessions_;
     std::vector<Sent> messages_;
     std::vector<Request> requests_;
+    std::vector<Ending> endings_;
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> numbers_;  // epoch, seq: the message
     std::vector<std::size_t> joins_begun_ = std::vector<std::size_t>(8), joins_over_ = std::vector<std::size_t>(8);
 

@@ -12,6 +12,7 @@
 namespace simulation {
 
 inline constexpr std::size_t rooms = 2;
+inline constexpr unsigned all_rooms = (1u << rooms) - 1;
 inline constexpr std::size_t most_sessions = 16;
 inline constexpr int nowhere = 0xff;
 

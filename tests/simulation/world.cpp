@@ -18,7 +18,6 @@ using roomcast::Position;
 namespace {
 
 constexpr std::size_t users = 2;
-constexpr unsigned all_rooms = (1u << rooms) - 1;
 
 Random& random() { return Scheduler::current().random(); }
 void note(const char* what, std::uint64_t detail = ~std::uint64_t{0}) { Scheduler::current().note(what, detail); }
@@ -152,12 +151,10 @@ void World::join(std::size_t slot, std::size_t room) {
     const std::uint32_t request = witness_.add_request(Asked::join, id, room);
     note("join", about(id, room, request));
     witness_.join_begins(id, room);
-    Witness::Ending ending;
-    if (options_.membership == Membership::one_room_per_user)
-        ending = witness_.ending_begins(witness_.of_user(c->user), all_rooms & ~(1u << room), false, true);
-    if (options_.membership == Membership::one_room_per_connection)
-        ending = witness_.ending_begins({id}, all_rooms & ~(1u << room), false, true);
-    if (options_.max_devices != 0) static_cast<void>(witness_.ending_begins(witness_.of_user(c->user), all_rooms));
+    Witness::Ending migration{.user = c->user, .rooms_mask = all_rooms & ~(1u << room), .join = true};
+    if (options_.membership == Membership::one_room_per_connection) migration.session = id;
+    if (options_.membership == Membership::many_rooms) migration.rooms_mask = 0;
+    const auto ending = witness_.ending_begins(migration);
     Registry::Join how{.user = user_at(c->user), .room = room_at(room), .history = random().below(3),
                        .tags = slot < 2 ? 1u : 0u, .info = Kept(request), .context = Kept(request)};
     if (const Position last = witness_.last_heard(id, room); last.epoch != 0 && random().one_in(2)) {
@@ -168,7 +165,7 @@ void World::join(std::size_t slot, std::size_t room) {
     note(result ? "is in" : "is refused", about(id, room));
     if (result) witness_.taken(request);
     if (result) c->known = true;
-    if (result.status == JoinStatus::migrated) witness_.ended(ending);
+    result.status == JoinStatus::migrated ? witness_.ended(ending) : witness_.withdrawn(ending);
     witness_.join_is_over(id);
 }
 
@@ -177,8 +174,9 @@ void World::leave(std::size_t slot, std::size_t room) {
     const Connection c = slots_[slot];
     const std::uint32_t request = witness_.add_request(Asked::leave, c->id, room);
     note("leave", about(c->id, room, request));
-    const auto ending = witness_.ending_begins({c->id}, 1u << room, true);
-    if (registry_.leave(c, room_at(room), Kept(request)) != roomcast::LeaveStatus::left) return;
+    const auto ending = witness_.ending_begins({.session = c->id, .rooms_mask = 1u << room, .leave = true});
+    if (registry_.leave(c, room_at(room), Kept(request)) != roomcast::LeaveStatus::left)
+        return witness_.withdrawn(ending);
     note("has left", about(c->id, room));
     witness_.taken(request);
     witness_.ended(ending);
@@ -189,8 +187,8 @@ void World::disconnect(const Connection& c) {
     note("disconnect", about(c->id));
     c->gone = true;
     witness_.disconnect_begins(c->id);
-    const auto ending = witness_.ending_begins({c->id}, all_rooms);
-    if (!registry_.disconnect(c)) return;
+    const auto ending = witness_.ending_begins({.session = c->id});
+    if (!registry_.disconnect(c)) return witness_.withdrawn(ending);
     note("is gone", about(c->id));
     witness_.disconnected(c->id, ending);
     witness_.ended(ending);
@@ -264,23 +262,25 @@ void World::kick() {
     switch (random().below(3)) {
         case 0: {
             note("kick user", about(nobody, nowhere, user));
-            const auto ending = witness_.ending_begins(witness_.of_user(user), all_rooms);
-            registry_.kick_user(user_at(user), reason);
+            const auto ending = witness_.ending_begins({.user = user});
+            const auto removal = registry_.kick_user(user_at(user), reason);
             witness_.ended(ending);
+            if (!removal) witness_.withdrawn(ending);
             break;
         }
         case 1: {
             const Connection c = slots_[random().below(slots_.size())];
             if (!c) return;
             note("kick", about(c->id));
-            const auto ending = witness_.ending_begins({c->id}, all_rooms);
-            if (registry_.kick_connection(c, reason)) witness_.ended(ending);
+            const auto ending = witness_.ending_begins({.session = c->id});
+            registry_.kick_connection(c, reason) ? witness_.ended(ending) : witness_.withdrawn(ending);
             break;
         }
         default: {
             note("kick user from", about(nobody, room, user));
-            const auto ending = witness_.ending_begins(witness_.of_user(user), 1u << room);
-            if (registry_.kick_from(room_at(room), user_at(user), reason)) witness_.ended(ending);
+            const auto ending = witness_.ending_begins({.user = user, .rooms_mask = 1u << room});
+            const auto removal = registry_.kick_from(room_at(room), user_at(user), reason);
+            removal ? witness_.ended(ending) : witness_.withdrawn(ending);
         }
     }
     note("is kicked");
@@ -289,15 +289,15 @@ void World::kick() {
 void World::close(std::size_t room) {
     if (harmless_) return;
     note("close room", about(nobody, room));
-    const auto ending = witness_.ending_begins(witness_.everybody(), 1u << room);
-    if (registry_.close_room(room_at(room))) witness_.ended(ending);
+    const auto ending = witness_.ending_begins({.rooms_mask = 1u << room});
+    registry_.close_room(room_at(room)) ? witness_.ended(ending) : witness_.withdrawn(ending);
     note("is closed", about(nobody, room));
 }
 
 void World::shut_down() {
     if (harmless_ || !random().one_in(8)) return ask();
     note("shut down");
-    static_cast<void>(witness_.ending_begins(witness_.everybody(), all_rooms));
+    witness_.ending_begins({});  // of which nobody tells when it is over
     registry_.shutdown({CloseCode::going_away, "over"}, 1 + random().below(2));
 }
 
