@@ -139,7 +139,7 @@ bool World<Ids>::compare_all() {
         same("statistics().terminated", statistics.terminated, expected.terminated);
     }
     same("the rooms that the observer knows", whereabouts_.room_count(), reference_.room_count());
-    Whereabouts::Places where;
+    typename decltype(whereabouts_)::Places where;
     for (int c = 0; c < connection_count(); ++c)
         for (const auto& place : reference_.connection(c).places)
             where[{room_name(place.room), user_name(reference_.connection(c).user)}].insert("c" + std::to_string(c));
@@ -248,7 +248,7 @@ bool World<Ids>::finish() {
     expect(registry.count() == Counts{}, "somebody is left");
     expect(registry.room_count() == 0, "a room is left");
     expect(registry.statistics().memory == 0, "what waits for nobody still counts as memory");
-    expect(whereabouts_.places().empty() && whereabouts_.room_count() == 0, "the observer was not told of all that ended");
+    expect(whereabouts_.empty(), "the observer was not told of all that ended");
     sessions_.clear();
     for (const auto& session : sessions) expect(session.expired(), "a handle is left");
     return fault_.empty();

@@ -20,8 +20,8 @@
 #include "model/operation.hpp"
 #include "model/pairs.hpp"
 #include "model/reference.hpp"
-#include "model/whereabouts.hpp"
 #include "model/words.hpp"
+#include "support/whereabouts.hpp"
 
 namespace model {
 
@@ -250,7 +250,10 @@ private:
 
     void observed(const EventText& e) override {
         if (!setting_.reentrant) events_.push_back(event_text(e));
-        if (const auto fault = whereabouts_.hear(e); !fault.empty()) differ(fault + ": " + event_text(e));
+        const auto named = [](const std::string& id) { return id.empty() ? std::nullopt : std::optional(id); };
+        const auto fault = whereabouts_.hear(
+            {e.kind, e.epoch, e.room, named(e.from), named(e.user), e.connection, e.user_changed});
+        if (!fault.empty()) differ(std::string(fault) + ": " + event_text(e));
     }
 
     std::string real(const Operation& op);
@@ -281,7 +284,7 @@ private:
     std::vector<bool> failing_;
     std::vector<std::set<std::string>> late_joins_;  // of each connection: those told after it had left
     std::map<int, Handle> handles_;
-    Whereabouts whereabouts_;
+    tests::Whereabouts<std::string, std::string> whereabouts_;  // rooms, users and connections by name
     std::vector<std::string> events_;
     std::map<int, std::pair<std::uint64_t, std::uint64_t>> epochs_;  // room: that of the reference, that of the registry
     std::set<std::uint64_t> old_epochs_;

@@ -227,13 +227,13 @@ struct Observer {
     void on_event(const Event& e) noexcept {
         Witness& witness = Session::host->witness;
         witness.observed_begins();
-        Witness::Observed event{.kind = e.kind, .room = static_cast<std::size_t>(e.room), .life = e.epoch,
-                                .user_changed = e.user_changed};
-        if (e.from) event.from = static_cast<std::size_t>(*e.from);
-        if (e.user) event.user = static_cast<std::size_t>(*e.user);
-        if (e.connection) event.session = (*e.connection)->id;
-        Session::host->called("observe", about(event.session, event.room));
-        witness.observed_ends(event);
+        Witness::Whereabouts::Told told{.kind = e.kind, .epoch = e.epoch, .room = static_cast<std::size_t>(e.room),
+                                        .connection = nobody, .user_changed = e.user_changed};
+        if (e.from) told.from = static_cast<std::size_t>(*e.from);
+        if (e.user) told.user = static_cast<std::size_t>(*e.user);
+        if (e.connection) told.connection = (*e.connection)->id;
+        Session::host->called("observe", about(told.connection, told.room));
+        witness.observed_ends(told);
     }
 };
 

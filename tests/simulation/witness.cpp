@@ -263,44 +263,10 @@ void Witness::observed_begins() {
     if (observing_) fail("two threads tell the observer at once");
     observing_ = true;
 }
-void Witness::observed_ends(const Observed& e) {
-    using roomcast::EventKind;
-    if (e.kind == EventKind::room_opened && !lives_.insert(e.life).second) fail("a room opens twice");
-    if (e.kind == EventKind::room_closed && lives_.erase(e.life) != 1) fail("a room closes that is not open");
-    if (e.user != nobody) e.kind == EventKind::left ? leave(e) : enter(e);
+void Witness::observed_ends(const Whereabouts::Told& told) {
+    if (const auto fault = whereabouts_.hear(told); !fault.empty())
+        fail(std::string(fault) + ": c" + std::to_string(told.connection) + " r" + std::to_string(told.room));
     observing_ = false;
-}
-
-void Witness::enter(const Observed& e) {
-    const At here(e.room, e.user);
-    if (lives_.count(e.life) != 1) fail("a join to a room that is not open");
-    if (e.user_changed != where_[here].empty()) fail("a join tells wrongly whether its user is new");
-    if (!where_[here].insert(e.session).second) fail("a join to where one is");
-    behind_.erase(here);
-    if (e.from != nowhere) {
-        const At old(e.from, e.user);
-        auto& there = where_[old];
-        if (there.erase(e.session) == 0 && !by_user_) fail("a migration from where one is not");
-        if (by_user_ && !there.empty()) {
-            if (follows_) where_[here].merge(there);
-            else behind_.insert(old);
-        }
-        if (there.empty()) where_.erase(old);
-    }
-    std::size_t places = 0;
-    for (const auto& [at, connections] : where_) places += at.second == e.user && !behind_.count(at);
-    if (by_user_ && places > 1) fail("a user is in two rooms");
-}
-
-void Witness::leave(const Observed& e) {
-    const At here(e.room, e.user);
-    const auto at = where_.find(here);
-    if (at == where_.end() || at->second.erase(e.session) != 1)
-        return fail("c" + std::to_string(e.session) + " leaves r" + std::to_string(e.room) + ", where it is not");
-    if (e.user_changed != (at->second.empty() && !behind_.count(here))) fail("a leave tells wrongly whether its user is gone");
-    if (!at->second.empty()) return;
-    where_.erase(at);
-    behind_.erase(here);
 }
 
 void Witness::check_open(std::size_t session, const std::array<bool, rooms>& member,
@@ -339,14 +305,14 @@ void Witness::check_requests(const std::vector<bool>& open) {
 
 void Witness::check_whereabouts(std::size_t room, const std::vector<std::size_t>& sessions) {
     std::vector<std::size_t> told;
-    for (const auto& [at, connections] : where_)
+    for (const auto& [at, connections] : whereabouts_.places())
         if (at.first == room) told.insert(told.end(), connections.begin(), connections.end());
     std::sort(told.begin(), told.end());
     if (told != sessions) fail("observers know of others in r" + std::to_string(room) + " than the registry");
 }
 
 void Witness::check_nothing_left() {
-    if (!where_.empty() || !lives_.empty()) fail("observers were not told of the end of somebody, or of a room");
+    if (!whereabouts_.empty()) fail("observers were not told of the end of somebody, or of a room");
 }
 
 }  // namespace simulation

@@ -6,16 +6,15 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "roomcast/history.hpp"
 #include "roomcast/message.hpp"
-#include "roomcast/observer.hpp"
 #include "roomcast/options.hpp"
 #include "simulation/words.hpp"
+#include "support/whereabouts.hpp"
 
 namespace simulation {
 
@@ -48,9 +47,7 @@ struct Request {
 class Witness {
 public:
     Witness(roomcast::Membership membership, roomcast::OtherDevices others)
-        : by_user_(membership == roomcast::Membership::one_room_per_user),
-          one_room_(membership != roomcast::Membership::many_rooms),
-          follows_(others == roomcast::OtherDevices::follow) {
+        : one_room_(membership != roomcast::Membership::many_rooms), whereabouts_(membership, others) {
         messages_.emplace_back();
         requests_.push_back({Asked::leave, nobody, nowhere});
     }
@@ -100,14 +97,9 @@ public:
     void closes(std::size_t session);
     void terminates(std::size_t session);
 
-    struct Observed {
-        roomcast::EventKind kind;
-        std::size_t room, from = nowhere, user = nobody, session = nobody;
-        std::uint64_t life = 0;
-        bool user_changed = false;
-    };
+    using Whereabouts = tests::Whereabouts<std::size_t, std::size_t>;
     void observed_begins();
-    void observed_ends(const Observed& event);
+    void observed_ends(const Whereabouts::Told& told);
 
     // At the end of a schedule, when nothing is left to be done.
 
@@ -178,10 +170,8 @@ private:
     void hear_joined(std::size_t session, const Word& word);
     void leave_heard(Place& place, const Word& word);
     void stray(std::size_t session, Place& place, const Word& word);
-    void enter(const Observed& event);
-    void leave(const Observed& event);
 
-    const bool by_user_, one_room_, follows_;
+    const bool one_room_;
     std::vector<Session> sessions_;
     std::vector<Sent> messages_;
     std::vector<Request> requests_;
@@ -189,12 +179,8 @@ private:
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> numbers_;  // epoch, seq: the message
     std::vector<std::size_t> joins_begun_ = std::vector<std::size_t>(8), joins_over_ = std::vector<std::size_t>(8);
 
-    // As observers were told, by room and user.
-    using At = std::pair<std::size_t, std::size_t>;
     bool observing_ = false;
-    std::map<At, std::set<std::size_t>> where_;
-    std::set<At> behind_;  // whose user has gone on
-    std::set<std::uint64_t> lives_;
+    Whereabouts whereabouts_;
 };
 
 }  // namespace simulation

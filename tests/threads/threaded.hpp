@@ -6,12 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <random>
-#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -23,6 +20,7 @@
 #include "support/catch.hpp"
 #include "support/scale.hpp"
 #include "support/seed.hpp"
+#include "support/whereabouts.hpp"
 
 namespace threads {
 
@@ -66,13 +64,12 @@ struct ShortEvents : roomcast::SilentEvents {
     }
 };
 
-/// Follows who is where by what the observer is told, and counts what should
-/// not be: two threads at once, a join where one is, a leave where one is not,
-/// a user in two rooms under `one_room_per_user`, a wrong `user_changed`.
+/// Counts what an observer should not be told: who is where has to follow from
+/// it, and two threads never tell at once.
 class Shadow {
 public:
     explicit Shadow(Membership membership, roomcast::OtherDevices others = roomcast::OtherDevices::evict)
-        : by_user_(membership == Membership::one_room_per_user), follow_(others == roomcast::OtherDevices::follow) {}
+        : whereabouts_(membership, others) {}
 
     template <class Event>
     void on_event(const Event& e) noexcept {
@@ -80,70 +77,26 @@ public:
             ++faults_;
             return;
         }
-        using roomcast::EventKind;
-        if (e.kind == EventKind::room_opened) faults_ += !rooms_.insert(e.epoch).second;
-        if (e.kind == EventKind::room_closed) faults_ += rooms_.erase(e.epoch) != 1;
-        if (e.user && e.kind == EventKind::left) leave(e);
-        else if (e.user) enter(e);
+        Whereabouts::Told told{.kind = e.kind, .epoch = e.epoch, .room = e.room, .user_changed = e.user_changed};
+        if (e.from) told.from = *e.from;
+        if (e.user) told.user = *e.user;
+        if (e.connection) told.connection = e.connection->get();
+        faults_ += !whereabouts_.hear(told).empty();
         ++events_;
         busy_ = false;
     }
 
     [[nodiscard]] std::size_t faults() const { return faults_; }
     [[nodiscard]] std::size_t events() const { return events_; }
-    [[nodiscard]] bool empty() const { return where_.empty() && rooms_.empty(); }
+    [[nodiscard]] bool empty() const { return whereabouts_.empty(); }
 
 private:
-    using Place = std::pair<std::string, std::string>;  // room, user
-    using Connections = std::set<const void*>;
+    using Whereabouts = tests::Whereabouts<std::string, const void*>;
 
-    template <class Event>
-    void enter(const Event& e) {
-        const Place place(e.room, *e.user);
-        faults_ += rooms_.count(e.epoch) != 1;
-        faults_ += e.user_changed != where_[place].empty();
-        faults_ += !where_[place].insert(e.connection->get()).second;
-        behind_.erase(place);
-        if (e.from) move(e, place);
-        std::size_t rooms = 0;
-        for (const auto& [at, connections] : where_) rooms += at.second == *e.user && !behind_.count(at);
-        faults_ += by_user_ && rooms > 1;
-    }
-    template <class Event>
-    void move(const Event& e, const Place& place) {
-        const Place old(*e.from, *e.user);
-        Connections& there = where_[old];
-        faults_ += there.empty();
-        const bool was_there = there.erase(e.connection->get()) == 1;
-        faults_ += !by_user_ && !was_there;
-        if (by_user_ && !there.empty()) {
-            // Evicted ones are told to leave next; followers went along.
-            if (follow_) where_[place].merge(there);
-            else behind_.insert(old);
-        }
-        if (there.empty()) where_.erase(old);
-    }
-    template <class Event>
-    void leave(const Event& e) {
-        const Place place(e.room, *e.user);
-        const auto at = where_.find(place);
-        if (at == where_.end() || at->second.erase(e.connection->get()) != 1) {
-            ++faults_;
-            return;
-        }
-        faults_ += e.user_changed != (at->second.empty() && !behind_.count(place));
-        if (!at->second.empty()) return;
-        where_.erase(at);
-        behind_.erase(place);
-    }
-
-    const bool by_user_, follow_;
     std::atomic<bool> busy_{false};
     std::atomic<std::size_t> faults_{0};
     std::atomic<std::size_t> events_{0};
-    std::map<Place, Connections> where_;
-    std::set<Place> behind_;  // whose user has gone on
-    std::set<std::uint64_t> rooms_;
+    Whereabouts whereabouts_;
 };
 
 /// An observer that passes everything on to a Shadow that outlives it.
