@@ -183,7 +183,7 @@ public:
     [[nodiscard]] std::shared_ptr<const member_info> info(room_view room, user_view user) const {
         const auto lock = engine_.lock();
         const auto* member = find_member(room, user);
-        return member ? member->info : nullptr;
+        return member ? std::shared_ptr<const member_info>(member->info) : nullptr;
     }
 
     /// The number of the room's last message, and its epoch.

@@ -92,7 +92,7 @@ public:
         commit_identity(std::move(made_user), std::move(made_connection), new_device);
         if (made_member) {
             member_ = made_member.get();
-            member_->info = std::move(info);
+            member_->info.swap(info);
             directory_.add_member(std::move(made_member), work_);
         } else if (join.update_info) {
             member_->info.swap(info);  // the old one is freed without the lock

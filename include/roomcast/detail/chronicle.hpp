@@ -20,7 +20,8 @@ struct Cause {
 template <class T>
 class Chronicle {
 public:
-    void add(EventSlot<T>& slot, Membership<T>& m, EventKind kind, Cause cause, bool user_changed,
+    template <class Slot>
+    void add(Slot& slot, Membership<T>& m, EventKind kind, Cause cause, bool user_changed,
              RoomRecord<T>* from = nullptr, bool left_from = false, std::size_t moved = 0) noexcept {
         if constexpr (is_observed<T>) {
             ++m.references;
@@ -37,7 +38,8 @@ public:
             events_.push_back(slot);
         }
     }
-    void add(EventSlot<T>& slot, RoomRecord<T>& room, EventKind kind) noexcept {
+    template <class Slot>
+    void add(Slot& slot, RoomRecord<T>& room, EventKind kind) noexcept {
         if constexpr (is_observed<T>) {
             ++room.references;
             slot.kind = kind;

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -242,7 +243,7 @@ private:
     }
 
     void wait(Connection& c, std::chrono::milliseconds time, List<Connection, DeviceTag>& list) noexcept {
-        c.due = later(core.clock.now(), time);
+        std::construct_at(&c.due, later(core.clock.now(), time));
         list.push_back(c);
     }
 

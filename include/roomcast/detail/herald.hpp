@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,7 +39,8 @@ public:
         if (!courier_.hears(c)) return;
         const auto* const from = join.from && !is_in(c, join.from->id) ? &join.from->id : nullptr;
         const Counts counts{room.user_count, room.connection_count};
-        auto shared_info = present ? m.member->info : nullptr;
+        std::shared_ptr<const typename T::member_info> shared_info;
+        if (present) shared_info = m.member->info;
         Unlocked unlocked(lock);
         const auto info = std::move(shared_info);  // which may be its last holder
         try_to_tell(c, work, [&] {

@@ -43,7 +43,7 @@ public:
             ++member.user->references;
             users_.push_back(member.user);
             infos_.push_back(member.info);
-            names_.push_back({&member.user->id, member.info.get()});
+            names_.push_back({&member.user->id, infos_.back().get()});
         }
         std::vector<PresenceName<T>> names_;  // those who came, then those who went
         std::vector<User<T>*> users_;

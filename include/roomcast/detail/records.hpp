@@ -106,18 +106,28 @@ struct EventRecord : Link<EventTag> {
     MessageItem<T>* message = nullptr;    // freed when told
 };
 
-template <class T>
-using EventSlot = std::conditional_t<is_observed<T>, EventRecord<T>, None>;
+/// The tag tells the places of a record apart: only what is of different types
+/// can take no space together.
+template <class Tag>
+struct NoEvent {};
+template <class T, class Tag>
+using EventSlot = std::conditional_t<is_observed<T>, EventRecord<T>, NoEvent<Tag>>;
+
+/// Stands for the info of hosts that have none to keep.
+struct NoInfo {
+    operator std::shared_ptr<const None>() const noexcept { return nullptr; }
+    void swap(std::shared_ptr<const None>&) noexcept {}
+};
 
 /// An account with at least one connection.
 template <class T>
 struct User {
     typename T::user_id id;
-    std::uint32_t hash;
     SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
     SlimList<Member<T>, UserTag> members;              // its rooms
-    std::size_t device_count = 0;
-    std::size_t references = 0;                        // connections that name it
+    const std::uint32_t hash;
+    std::uint32_t device_count = 0;
+    std::uint32_t references = 0;                      // connections that name it
 
     User(typename T::user_view name, std::uint32_t h) : id(name), hash(h) {}
 };
@@ -128,10 +138,11 @@ struct Member : Link<UserTag>, Link<NewsTag> {
     User<T>* user;
     RoomRecord<T>* room;
     SlimList<Membership<T>, MemberTag> devices;
-    std::size_t device_count = 0;
+    std::uint32_t device_count = 0;
     bool moved_on = false;  // the user has migrated; what is left here goes
     // Replaced, never changed: readers hold it without the lock.
-    std::shared_ptr<const typename T::member_info> info;
+    using Info = std::shared_ptr<const typename T::member_info>;
+    [[no_unique_address]] std::conditional_t<std::is_same_v<typename T::member_info, None>, NoInfo, Info> info;
 
     Member(User<T>& u, RoomRecord<T>& r) noexcept : user(&u), room(&r) {}
 };
@@ -155,14 +166,14 @@ struct Membership : Link<ConnectionTag>, Link<MemberTag> {
     bool told = false;  // the connection has heard of its join, or is about to; written by the drainer alone
     bool dead = false;
     bool expelled = false;  // it ended by force: what it has said and nobody heard yet is not said
+    Farewell farewell = Farewell::none;
     // Its items in the room's queue. Who leaves goes when they are answered.
     std::uint32_t joins_queued = 0;
     std::uint32_t messages_queued = 0;
-    Farewell farewell = Farewell::none;
     KeptReason reason{};           // for Farewell::removed
     [[no_unique_address]] typename T::context context{};  // that of `leave`
-    [[no_unique_address]] EventSlot<T> entered{};
-    [[no_unique_address]] EventSlot<T> gone{};
+    [[no_unique_address]] EventSlot<T, struct Entered> entered{};
+    [[no_unique_address]] EventSlot<T, struct Gone> gone{};
 
     /// It has left, and what it asked for before is not answered yet.
     [[nodiscard]] bool is_leaving() const noexcept {
@@ -193,14 +204,16 @@ struct ConnectionRecord : Link<DeviceTag> {
     // waits until none is left.
     std::uint32_t pending = 0;
     std::uint32_t room_count = 0;
-    std::uint32_t hash;
+    const std::uint32_t hash;
     User<T>* user = nullptr;
     SlimList<Membership<T>, ConnectionTag> memberships;
     std::unique_ptr<Outbox<T>> outbox;
-    TokenBucket rate{};                        // of what it publishes
+    union {
+        TokenBucket rate{};                    // of what it publishes
+        typename T::time_point due;            // once removed: of the next step
+    };
     KeptReason reason{};                       // once removed
     RoomRecord<T>* farewell_room = nullptr;    // kept alive
-    typename T::time_point due{};              // of the next step
 
     ConnectionRecord(typename T::connection_type&& h, int wanted_encoding, std::uint32_t handle_hash) noexcept
         : handle(std::move(h)), encoding(static_cast<std::uint8_t>(wanted_encoding)), hash(handle_hash) {}
@@ -250,7 +263,7 @@ struct MessageItem : Item<T> {
     bool echo = true;                            // who publishes gets it too
     std::array<Frame, max_encodings> frames{};   // once it is encoded
     Frame own_frame{};
-    [[no_unique_address]] EventSlot<T> dropped{};
+    [[no_unique_address]] EventSlot<T, struct Dropped> dropped{};
 
     explicit MessageItem(Frame p) noexcept : Item<T>(Item<T>::Kind::message), payload(std::move(p)) {}
 
@@ -335,8 +348,8 @@ struct RoomRecord : Deadline<typename T::time_point>,
     std::unique_ptr<Log<T>> log;           // where the room keeps messages
     ROOMCAST_ATOMIC<std::uint64_t> seq{0};     // written there, read by anyone
 
-    [[no_unique_address]] EventSlot<T> opened{};
-    [[no_unique_address]] EventSlot<T> ended{};
+    [[no_unique_address]] EventSlot<T, struct Opened> opened{};
+    [[no_unique_address]] EventSlot<T, struct Ended> ended{};
 
     RoomRecord(typename T::room_view name, std::uint32_t h, const Options& o, std::uint64_t e)
         : id(name), hash(h), options(o), epoch(e) {
