@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <memory>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 #include "roomcast/config.hpp"
@@ -168,14 +167,14 @@ public:
         --room.encodings[m.connection->encoding];
         const bool last = --member.device_count == 0;
         m.member = nullptr;
+        if (cause.told) events_.add(m.gone, m, EventKind::left, cause, last && !member.moved_on);
         if (last) {
             --room.user_count;
             member.user->members.erase(member);
             if (room.news) room.news->went(member, work);
-            else work.trash.members.push_back(member);
+            else work.trash.add(member);
         }
         if (room.news) room.news->changed = true;
-        if (cause.told) events_.add(m.gone, m, EventKind::left, cause, last && !member.moved_on);
         m.expelled = cause.cause == LeaveCause::removed;
         if (!m.is_leaving()) to_be_reaped(m);
         work.schedule(room);
@@ -291,7 +290,7 @@ public:
         release(*m.room);
         release(*m.connection, work);
         List<Membership<T>, ConnectionTag>::unlink(m);
-        work.trash.memberships.push_back(m);
+        work.trash.add(m);
     }
     void release(Item<T>& item, Work<T>& work) noexcept {
         if (item.kind == Item<T>::Kind::join) {
@@ -301,9 +300,7 @@ public:
         } else {
             release_people(static_cast<MessageItem<T>&>(item), work);
         }
-        // Nothing of the host is in it: it may as well go here.
-        if constexpr (std::is_trivially_destructible_v<typename T::context>) delete_item(&item);
-        else work.trash.items.push_back(item);
+        work.trash.add(item);
     }
     void release_publisher(MessageItem<T>& message, Work<T>& work) noexcept {
         if (message.publisher) release(*std::exchange(message.publisher, nullptr), work);

@@ -74,7 +74,7 @@ public:
     void went(Member<T>& member, Work<T>& work) noexcept {
         const bool heard_of = !Names::linked(member);
         if (!heard_of) Names::unlink(member), --names_;
-        if (!heard_of || !make_room_for_name(work)) return work.trash.members.push_back(member);
+        if (!heard_of || !make_room_for_name(work)) return work.trash.add(member);
         ++member.user->references;
         went_.push_back(member);
     }
@@ -161,7 +161,7 @@ private:
         Names::unlink(gone);
         --names_;
         if (--gone.user->references == 0) delete gone.user;
-        work.trash.members.push_back(gone);
+        work.trash.add(gone);
     }
 
     const std::chrono::milliseconds spacing_;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <type_traits>
+
 #include "roomcast/detail/outbox.hpp"
 #include "roomcast/detail/records.hpp"
 
 namespace roomcast::detail {
 
-/// Records whose last reference is gone. They hold things of the host
-/// (handles, infos, contexts), so they are freed without the lock.
+/// Records whose last reference is gone. Those that hold things of the host
+/// (handles, infos, contexts) are freed without the lock.
 template <class T>
 struct Trash {
     List<ConnectionRecord<T>, DeviceTag> connections;
@@ -16,6 +18,21 @@ struct Trash {
     List<Item<T>, QueueTag> items;
     List<Outbox<T>, FlushTag> outboxes;
     List<Log<T>, LogTag> logs;
+
+    // Where nothing of the host is in them they go at once.
+
+    void add(Membership<T>& membership) noexcept {
+        if constexpr (std::is_trivially_destructible_v<typename T::context>) delete &membership;
+        else memberships.push_back(membership);
+    }
+    void add(Member<T>& member) noexcept {
+        if constexpr (std::is_same_v<typename T::member_info, None>) delete &member;
+        else members.push_back(member);
+    }
+    void add(Item<T>& item) noexcept {
+        if constexpr (std::is_trivially_destructible_v<typename T::context>) delete_item(&item);
+        else items.push_back(item);
+    }
 
     [[nodiscard]] bool empty() const noexcept {
         return connections.empty() && memberships.empty() && members.empty() && items.empty() && outboxes.empty() &&
