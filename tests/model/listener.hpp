@@ -44,9 +44,12 @@ public:
         return frame.starts_with("not ") ? word(frame, 2) : "";
     }
 
-    /// A room was closed with this connection in it: a new one of the same
-    /// name may tell its joins before the old one has told its removals.
-    void doubt(const std::string& room) { doubtful_.insert(room); }
+    /// A room is closed that this connection is in, or whose end it has not
+    /// heard yet: a new one of the same name may tell its joins before the old
+    /// one has told its removals.
+    void closing(const std::string& room, bool is_member) {
+        if (is_member || last_.count(room)) doubtful_.insert(room);
+    }
 
     /// What was wrong with it; empty when nothing was.
     std::string hear(const roomcast::testing::Heard& item) {

@@ -19,7 +19,6 @@ std::uint64_t Reference::enter(int c, int r, std::uint64_t tags, int info) {
     Room& room = in(r);
     const std::uint64_t stay = ++clock_;
     at(c).places.push_back({r, tags, stay});
-    left_.erase({c, r});
     ++at(c).reasons_to_wait;
     const auto [member, is_new] = room.members.try_emplace(at(c).user, Member{{}, info});
     member->second.connections.push_back(c);
@@ -34,7 +33,6 @@ std::uint64_t Reference::enter(int c, int r, std::uint64_t tags, int info) {
 void Reference::end(int c, int r, LeaveCause cause, CloseCode code, bool told, Parting how) {
     Room& room = in(r);
     const auto place = std::find_if(at(c).places.begin(), at(c).places.end(), [&](const Place& p) { return p.room == r; });
-    if (how.farewell == Farewell::left) left_.insert({c, r});
     how.connection = c;
     how.stay = place->stay;
     at(c).places.erase(place);

@@ -160,8 +160,6 @@ public:
     [[nodiscard]] std::vector<std::string> take_events() { return std::exchange(events_, {}); }
 
     [[nodiscard]] bool is_member(int c, int r) const;
-    /// Whether its last stay there ended of its own accord.
-    [[nodiscard]] bool has_left(int c, int r) const { return left_.count({c, r}) != 0; }
     /// Whether it takes, and will take, whatever it is sent.
     [[nodiscard]] bool is_well(int c) const;
     [[nodiscard]] std::vector<int> devices(int user) const;  // oldest first
@@ -251,7 +249,6 @@ private:
     std::vector<std::optional<Room>> rooms_;
     bool sends_;
     std::map<int, Bucket> user_rates_;
-    std::set<std::pair<int, int>> left_;  // connection, room
     std::set<std::uint64_t> expelled_;  // stays that ended by force
     bool within_ = false;  // a callback
     bool migrating_ = false;  // who leaves now is told of as migrated

@@ -143,7 +143,7 @@ private:
         ++depth_;
         if (setting_.reentrant && op.kind == Kind::close_room)
             for (int c = 0; c < connection_count(); ++c)
-                if (reference_.is_member(c, op.room)) listeners_[index(c)].doubt(room_name(op.room));
+                listeners_[index(c)].closing(room_name(op.room), reference_.is_member(c, op.room));
         // The reference first: from within callbacks it has to be up to date.
         const bool first = setting_.reentrant;
         std::string expected, answer;
@@ -243,8 +243,7 @@ private:
     void telling_join(const std::string& connection, const std::string& room, const std::string& text) override {
         for (int c = 0; c < connection_count(); ++c)
             for (int r = 0; r < static_cast<int>(setting_.rooms); ++r)
-                if (sessions_[index(c)]->name() == connection && room_name(r) == room && !reference_.is_member(c, r) &&
-                    reference_.has_left(c, r))
+                if (sessions_[index(c)]->name() == connection && room_name(r) == room && !reference_.is_member(c, r))
                     late_joins_[index(c)].insert(text);
     }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "model/seed.hpp"
+#include "support/seed.hpp"
 #include "roomcast/history.hpp"
 #include "support/catch.hpp"
 #include "support/scale.hpp"

@@ -5,7 +5,7 @@
 #include <set>
 #include <vector>
 
-#include "model/seed.hpp"
+#include "support/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "model/seed.hpp"
+#include "support/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "model/seed.hpp"
+#include "support/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "model/seed.hpp"
+#include "support/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 

@@ -5,7 +5,7 @@
 #include <memory>
 #include <random>
 
-#include "model/seed.hpp"
+#include "support/seed.hpp"
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 

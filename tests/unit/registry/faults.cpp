@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "model/seed.hpp"
+#include "support/seed.hpp"
 #include "support/scale.hpp"
 #include "unit/allocations.hpp"
 #include "unit/registry/world.hpp"
