@@ -14,7 +14,8 @@ void called_back(const char* callback);
 
 /// Tells when the registry frees what it kept.
 struct ToldWhenFreed {
-    const char* what;
+    const char* const what;
+    explicit ToldWhenFreed(const char* text) : what(text) {}
     ~ToldWhenFreed() { called_back(what); }
 };
 
