@@ -17,10 +17,9 @@ namespace fuzz {
 
 using nlohmann::json;
 
-/// What one client of the live-comment protocol hears, held against the page
-/// PROTOCOL: valid JSON; nothing of a room before its `joined` and after its
-/// end; numbers without a jump that no `gap` explains; nothing after the
-/// farewell but pongs.
+/// What one client of the live comments hears, held against what it may expect:
+/// valid JSON; nothing of a room before its `joined` and after its end; numbers
+/// without a jump that no `gap` explains; nothing after the farewell but pongs.
 class Hearer {
 public:
     using Heard = roomcast::testing::Heard;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Starts the server under test and speaks to it as any client would. Nothing
-// here knows more of the server than its protocol page says.
+// here knows more of the server than its README says.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -43,7 +43,7 @@ struct Request {
 };
 
 /// Listens to all that a registry says, and tells the scheduler of the first
-/// thing that breaks a promise (DESIGN, invariants).
+/// thing that breaks one of the guarantees in tests/README.md.
 class Witness {
 public:
     Witness(roomcast::Membership membership, roomcast::OtherDevices others)
