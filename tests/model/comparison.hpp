@@ -208,7 +208,7 @@ template <class Ids>
 bool World<Ids>::finish() {
     quiet_ = true;
     Registry& registry = *registry_;
-    registry.disconnect(host_);
+    registry.disconnect(host_connection_);
     std::vector<std::weak_ptr<FakeSession>> sessions(sessions_.begin(), sessions_.end());
     if (random_.one_in(2)) {
         const std::size_t open = registry.count().connections;

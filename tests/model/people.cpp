@@ -17,7 +17,7 @@ Reference::Place* Reference::find_place(int c, std::uint64_t stay) {
 
 std::uint64_t Reference::enter(int c, int r, std::uint64_t tags, int info) {
     Room& room = in(r);
-    const std::uint64_t stay = ++clock_;
+    const std::uint64_t stay = ++last_stamp_;
     at(c).places.push_back({r, tags, stay});
     ++at(c).reasons_to_wait;
     const auto [member, is_new] = room.members.try_emplace(at(c).user, Member{{}, info});
@@ -147,7 +147,7 @@ void Reference::open_room(int r, const RoomOptions& options, int creator) {
     rooms_[index(r)].emplace();
     Room& room = in(r);
     room.options = options;
-    room.born = room.epoch = ++clock_;
+    room.born = room.epoch = ++last_stamp_;
     room.creator = creator;
     room.idle_since = now_;
     room.presence = Presence(options);

@@ -217,7 +217,7 @@ std::string Reference::attach(const Operation& op) {
     c.known = true;
     if (op.user != none) {
         c.user = op.user;
-        c.age = ++clock_;
+        c.age = ++last_stamp_;
         drop_oldest_devices(op.user);
     }
     return "attached";
@@ -296,7 +296,7 @@ std::string Reference::join(const Operation& op) {
     const bool new_device = at(c).user == none;
     if (new_device) {
         at(c).user = user;
-        at(c).age = ++clock_;
+        at(c).age = ++last_stamp_;
     }
     const bool first = !in(r).members.count(user);
     const std::uint64_t stay = enter(c, r, op.tags, op.info);

@@ -258,7 +258,7 @@ private:
     std::deque<int> turns_;    // rooms
     std::vector<std::string> events_;
     roomcast::Statistics statistics_{};
-    std::uint64_t clock_ = 0;  // ages, in no unit
+    std::uint64_t last_stamp_ = 0;  // of stays, rooms, logs and ages: what is newer has the greater one
     std::uint64_t step_ = 0;
     Time now_{};
 };

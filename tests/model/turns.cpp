@@ -179,7 +179,7 @@ void Reference::change_log(int r, Item& change) {
         room.past.erase(change.op.seq);
         change.op.payload = deleted_text(room_name(r), change.op.seq);
     } else if (change.op.kind == Kind::reset) {
-        room.epoch = ++clock_;
+        room.epoch = ++last_stamp_;
         room.seq = 0;
         room.past.clear();
         change.op.payload = reset_text(room_name(r), 0);

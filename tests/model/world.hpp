@@ -59,7 +59,7 @@ public:
                                                             .observer = {this}, .events = {{}, this}, .clock = clock_});
         for (int c = 0; c < connection_count(); ++c) sessions_.push_back(fresh(c));
         reference_.made_way = [this](int room) { return !registry_->count(Ids::room(room)); };
-        if (setting.bursts) registry_->attach(host_);
+        if (setting.bursts) registry_->attach(host_connection_);
         listeners_.resize(sessions_.size());
         failing_.resize(sessions_.size());
         late_joins_.resize(sessions_.size());
@@ -116,7 +116,7 @@ private:
 
     /// Some operations from within a callback, of the host's own connection.
     void burst() {
-        host_->on_send = [this](std::string_view) {
+        host_connection_->on_send = [this](std::string_view) {
             within_ = true;
             ++depth_;
             for (std::size_t left = 2 + random_.below(6); left > 0 && fault_.empty(); --left) run(next_within(left == 1));
@@ -124,8 +124,8 @@ private:
             within_ = false;
         };
         log("burst");
-        registry_->send(host_, "now");
-        host_->on_send = nullptr;
+        registry_->send(host_connection_, "now");
+        host_connection_->on_send = nullptr;
         reference_.work_off();
     }
     Operation next_within(bool last) {
@@ -277,7 +277,7 @@ private:
     Reference reference_;
     Clock clock_;
     std::unique_ptr<Registry> registry_;
-    const FakeConnection host_ = roomcast::testing::make_fake("host");
+    const FakeConnection host_connection_ = roomcast::testing::make_fake("host");
     std::vector<FakeConnection> sessions_;
     std::vector<Listener> listeners_;
     std::vector<bool> failing_;

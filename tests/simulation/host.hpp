@@ -195,15 +195,15 @@ struct Events : roomcast::SilentEvents {
     }
     template <class T>
     std::string presence(const roomcast::PresenceEvent<T>& e) const {
-        return say_to_all("presence", {.say = Say::presence, .room = narrow(at(e.room))});
+        return say_to_all({.say = Say::presence, .room = narrow(at(e.room))});
     }
     template <class T>
     std::string deleted(const roomcast::DeletedEvent<T>& e) const {
-        return say_to_all("deleted", {.say = Say::deleted, .room = narrow(at(e.room)), .seq = e.seq});
+        return say_to_all({.say = Say::deleted, .room = narrow(at(e.room)), .seq = e.seq});
     }
     template <class T>
     std::string reset(const roomcast::ResetEvent<T>& e) const {
-        return say_to_all("reset", {.say = Say::reset, .room = narrow(at(e.room)), .epoch = e.position.epoch});
+        return say_to_all({.say = Say::reset, .room = narrow(at(e.room)), .epoch = e.position.epoch});
     }
 
 private:
@@ -211,13 +211,11 @@ private:
     static std::uint8_t narrow(std::size_t room) { return static_cast<std::uint8_t>(room); }
     static std::string say(const Session& session, const Word& word) {
         if (word.id != 0) Session::host->witness.answered(word.id);
-        static constexpr const char* names[] = {"", "joined", "moved", "left", "removed", "farewell", "gap", "published",
-                                                "not_published", "not_joined"};
-        Session::host->called(names[static_cast<std::size_t>(word.say)], about(session.id, word.room, word.id));
+        Session::host->called(name_of(word.say), about(session.id, word.room, word.id));
         return word.text();
     }
-    static std::string say_to_all(const char* what, const Word& word) {
-        Session::host->called(what, about(nobody, word.room));
+    static std::string say_to_all(const Word& word) {
+        Session::host->called(name_of(word.say), about(nobody, word.room));
         return word.text();
     }
 };

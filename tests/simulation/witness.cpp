@@ -12,9 +12,7 @@ using roomcast::Position;
 void Witness::fail(const std::string& what) const { Scheduler::current().fail(what); }
 
 void Witness::fail(std::size_t session, const Word& word, const std::string& what) const {
-    static constexpr const char* names[] = {"a message", "joined",        "moved",      "left",     "removed", "farewell", "gap",
-                                            "published", "not_published", "not_joined", "presence", "deleted", "reset",    "direct"};
-    fail(what + ": c" + std::to_string(session) + " hears " + names[static_cast<std::size_t>(word.say)] + " r" +
+    fail(what + ": c" + std::to_string(session) + " hears " + name_of(word.say) + " r" +
          std::to_string(word.room) + " #" + std::to_string(word.id) + ", number " + std::to_string(word.seq));
 }
 

@@ -20,8 +20,15 @@ enum class User : int {};
 enum class RoomName : int {};
 
 enum class Say : std::uint8_t {
-    message, joined, moved, left, removed, farewell, gap, published, not_published, not_joined, presence, deleted, reset, direct,
+    message, joined, moved, left, removed, farewell, gap, published, not_published, not_joined, presence, deleted,
+    reset, direct,
 };
+inline const char* name_of(Say say) {
+    static constexpr const char* names[] = {"message", "joined", "moved", "left", "removed", "farewell", "gap",
+                                            "published", "not_published", "not_joined", "presence", "deleted", "reset",
+                                            "direct"};
+    return names[static_cast<std::size_t>(say)];
+}
 
 /// All that is ever sent: messages and control events alike, as bytes.
 struct Word {

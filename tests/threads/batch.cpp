@@ -31,18 +31,6 @@ std::vector<std::string> lines(const FakeConnection& c) {
     return texts;
 }
 
-/// `number:producer.count`
-struct Said {
-    std::size_t number = 0, producer = 0, count = 0;
-    explicit Said(const std::string& text) {
-        std::size_t used = 0;
-        number = std::stoul(text, &used);
-        const std::string rest = text.substr(used + 1);
-        producer = std::stoul(rest, &used);
-        count = std::stoul(rest.substr(used + 1));
-    }
-};
-
 /// Says `count` messages, each as soon as it is taken.
 template <class Say>
 void say_all(std::size_t count, Say say) {
@@ -87,15 +75,17 @@ void check_batches(BatchRegistry::Options options, std::size_t messages) {
     std::array<std::size_t, producers> next{};
     std::size_t wrong = 0;
     for (std::size_t i = 1; i < heard.size(); ++i) {
-        const Said said(heard[i]);
-        wrong += said.number != i || said.count != next[said.producer]++;
+        const HeardMessage m(heard[i]);
+        wrong += m.number != i || m.count != next[m.publisher]++;
     }
     CHECK(wrong == 0);
     for (std::size_t m = 1; m + 1 < members; ++m) CHECK(lines(connections[m]) == heard);
     const auto fewer = lines(connections[members - 1]);
     CHECK(fewer.size() == heard.size() - producers * (messages / 8));
     CHECK(std::includes(heard.begin() + 1, heard.end(), fewer.begin() + 1, fewer.end(),
-                        [](const std::string& a, const std::string& b) { return Said(a).number < Said(b).number; }));
+                        [](const std::string& a, const std::string& b) {
+                            return HeardMessage(a).number < HeardMessage(b).number;
+                        }));
     CHECK(connections[0]->frames().size() < heard.size());  // some came together
 }
 
@@ -154,7 +144,7 @@ TEST_CASE("who joins again while batches wait has each message once, in history 
                     wrong += std::stoul(heard[0].substr(1, dash)) != seen + 1;
                     seen = std::stoul(heard[0].substr(dash + 1));
                 }
-                for (std::size_t i = 1; i + 1 < heard.size(); ++i) wrong += Said(heard[i]).number != ++seen;
+                for (std::size_t i = 1; i + 1 < heard.size(); ++i) wrong += HeardMessage(heard[i]).number != ++seen;
                 registry.disconnect(visitor);
             }
             wrong += seen > registry.position("r")->seq;

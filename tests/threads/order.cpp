@@ -6,21 +6,6 @@ namespace {
 
 using QuietRegistry = roomcast::RoomRegistry<FakeConnection, QuietTraits>;
 
-/// A message as its members heard it: `number:publisher.count`.
-struct HeardMessage {
-    std::size_t number, publisher, count;
-};
-
-HeardMessage parse(const std::string& text) {
-    HeardMessage m{};
-    std::size_t used = 0;
-    m.number = std::stoul(text, &used);
-    const std::string rest = text.substr(used + 1);
-    m.publisher = std::stoul(rest, &used);
-    m.count = std::stoul(rest.substr(used + 1));
-    return m;
-}
-
 void check_order(QuietRegistry::Options options, std::size_t messages) {
     constexpr std::size_t publishers = 4;
     constexpr std::size_t rooms = 3;
@@ -73,7 +58,7 @@ void check_order(QuietRegistry::Options options, std::size_t messages) {
         std::size_t misnumbered = 0;
         std::size_t out_of_turn = 0;
         for (std::size_t i = 1; i < first.size(); ++i) {
-            const HeardMessage m = parse(first[i]);
+            const HeardMessage m(first[i]);
             misnumbered += m.number != i;
             out_of_turn += m.count < next[m.publisher];
             next[m.publisher] = m.count + 1;

@@ -64,6 +64,18 @@ struct ShortEvents : roomcast::SilentEvents {
     }
 };
 
+/// A numbered message as its members heard it: `number:publisher.count`.
+struct HeardMessage {
+    std::size_t number = 0, publisher = 0, count = 0;
+    explicit HeardMessage(const std::string& text) {
+        std::size_t used = 0;
+        number = std::stoul(text, &used);
+        const std::string rest = text.substr(used + 1);
+        publisher = std::stoul(rest, &used);
+        count = std::stoul(rest.substr(used + 1));
+    }
+};
+
 /// Counts what an observer should not be told: who is where has to follow from
 /// it, and two threads never tell at once.
 class Shadow {
