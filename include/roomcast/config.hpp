@@ -17,6 +17,21 @@
 #define ROOMCAST_RANDOM_DEVICE std::random_device
 #endif
 
+/// How much memory a registry takes at a time for records of one type. One
+/// record each where AddressSanitizer is to see what becomes of it.
+#ifndef ROOMCAST_SLAB_BYTES
+#if defined(__SANITIZE_ADDRESS__)
+#define ROOMCAST_SLAB_BYTES 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ROOMCAST_SLAB_BYTES 1
+#endif
+#endif
+#ifndef ROOMCAST_SLAB_BYTES
+#define ROOMCAST_SLAB_BYTES 4096
+#endif
+#endif
+
 #define ROOMCAST_VERSION_MAJOR 0
 #define ROOMCAST_VERSION_MINOR 1
 #define ROOMCAST_VERSION_PATCH 0

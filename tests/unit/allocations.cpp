@@ -9,8 +9,7 @@
 
 namespace {
 
-// Before each block lies its size, in as many bytes as keep it aligned.
-constexpr std::size_t header = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+constexpr std::size_t usual = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 
 std::atomic<std::size_t> live{0};
 thread_local std::size_t count = 0;
@@ -18,23 +17,24 @@ thread_local std::size_t fails_in = 0;  // 0: never
 thread_local bool fails_on = false;     // every one after that too
 thread_local bool failed = false;
 
-void* allocate(std::size_t size) {
+// Before each block lies its size, in as many bytes as keep it aligned.
+void* allocate(std::size_t size, std::size_t alignment = usual) {
     ++count;
     if (fails_in != 0 && --fails_in == 0) {
         failed = true;
         if (fails_on) fails_in = 1;
         throw std::bad_alloc();
     }
-    void* memory = std::malloc(header + size);
+    void* memory = std::aligned_alloc(alignment, (1 + (size + alignment - 1) / alignment) * alignment);
     if (!memory) throw std::bad_alloc();
     *static_cast<std::size_t*>(memory) = size;
     live += size;
-    return static_cast<char*>(memory) + header;
+    return static_cast<char*>(memory) + alignment;
 }
 
-void release(void* block) noexcept {
+void release(void* block, std::size_t alignment = usual) noexcept {
     if (!block) return;
-    void* memory = static_cast<char*>(block) - header;
+    void* memory = static_cast<char*>(block) - alignment;
     live -= *static_cast<std::size_t*>(memory);
     std::free(memory);
 }
@@ -60,6 +60,15 @@ void operator delete(void* block) noexcept { release(block); }
 void operator delete[](void* block) noexcept { release(block); }
 void operator delete(void* block, std::size_t) noexcept { release(block); }
 void operator delete[](void* block, std::size_t) noexcept { release(block); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* block, std::align_val_t alignment) noexcept {
+    release(block, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* block, std::size_t, std::align_val_t alignment) noexcept {
+    release(block, static_cast<std::size_t>(alignment));
+}
 
 namespace unit::allocations {
 

@@ -38,7 +38,8 @@ public:
         if (new_device && too_many_devices(0) > 0 && directory_.options().devices == DeviceLimit::refuse)
             return refuse(Refusal::too_many_devices);
 
-        auto made_user = name && !user_ ? directory_.make_user(*name, user_hash_) : nullptr;
+        MadeUser made_user;
+        if (name && !user_) made_user = make_user(*name);
         auto made_connection = make_connection(handle, encoding);
 
         commit_identity(std::move(made_user), std::move(made_connection), new_device);
@@ -72,16 +73,18 @@ public:
             made_room->creator.emplace(user_ ? user_->id : typename T::user_id(*join.user));
         }
         Room& room = room_ ? *room_ : *made_room;
-        auto made_user = user_ ? nullptr : directory_.make_user(*join.user, user_hash_);
+        MadeUser made_user;
+        if (!user_) made_user = make_user(*join.user);
         User<T>& user = user_ ? *user_ : *made_user;
-        auto made_member = member_ ? nullptr : std::make_unique<Member<T>>(user, room);
-        auto membership = std::make_unique<Membership<T>>();
+        typename Pool<Member<T>>::Made made_member;
+        if (!member_) made_member = core_.pools.members.make(user, room);
+        auto membership = core_.pools.memberships.make();
         std::vector<Follower> followers;
         if (leaving_ && follows()) {
             followers.reserve(leaving_->device_count);
             for (auto* m = leaving_->devices.front(); m; m = leaving_->devices.next(*m))
                 if (m->connection != connection_ && m->connection != replaced_)
-                    followers.push_back({m, std::make_unique<Membership<T>>(), std::make_unique<JoinItem<T>>()});
+                    followers.push_back({m, core_.pools.memberships.make(), std::make_unique<JoinItem<T>>()});
         }
         room.places.reserve(followers.size() + 1);
         auto made_connection = make_connection(handle, encoding);
@@ -126,10 +129,13 @@ public:
     }
 
 private:
+    using MadeUser = typename Pool<User<T>>::Made;
+    using MadeConnection = typename Pool<Connection>::Made;
+
     /// A device that goes with its user, under OtherDevices::follow.
     struct Follower {
         Membership<T>* old;
-        std::unique_ptr<Membership<T>> membership;
+        typename Pool<Membership<T>>::Made membership;
         std::unique_ptr<JoinItem<T>> item;
     };
 
@@ -220,8 +226,14 @@ private:
         return count;
     }
 
-    [[nodiscard]] std::unique_ptr<Connection> make_connection(typename T::connection_type& handle, int encoding) {
-        return connection_ ? nullptr : directory_.make_connection(handle, encoding, connection_hash_);
+    [[nodiscard]] MadeUser make_user(typename T::user_view id) {
+        directory_.reserve_user(user_hash_);
+        return core_.pools.users.make(id, user_hash_);
+    }
+    [[nodiscard]] MadeConnection make_connection(typename T::connection_type& handle, int encoding) {
+        if (connection_) return {};
+        directory_.reserve_connection(connection_hash_);
+        return core_.pools.connections.make(std::move(handle), encoding, connection_hash_);
     }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
         core_.timers.reserve(directory_.room_count() + 1);
@@ -234,8 +246,7 @@ private:
         if (room.options.idle.count() > 0) room.idle_since = core_.clock.now();
         core_.timers.update(room);
     }
-    void commit_identity(std::unique_ptr<User<T>> made_user, std::unique_ptr<Connection> made_connection,
-                         bool new_device) noexcept {
+    void commit_identity(MadeUser made_user, MadeConnection made_connection, bool new_device) noexcept {
         if (made_user) {
             user_ = made_user.get();
             directory_.insert_user(std::move(made_user));

@@ -30,6 +30,7 @@ struct Core {
     typename T::clock clock;
 
     mutable typename T::mutex mutex;  // guards all that follows
+    Pools<T> pools;
     Storage<T> storage;
     Directory<T> directory{options, storage};
     Timers<T> timers;

@@ -80,15 +80,8 @@ public:
 
     // Making. Each throws std::bad_alloc and then has changed nothing.
 
-    [[nodiscard]] std::unique_ptr<User<T>> make_user(typename T::user_view id, std::uint32_t hash) {
-        users_.reserve(hash);
-        return std::make_unique<User<T>>(id, hash);
-    }
-    [[nodiscard]] std::unique_ptr<Connection> make_connection(typename T::connection_type& handle, int encoding,
-                                                              std::uint32_t hash) {
-        connections_.reserve(hash);
-        return std::make_unique<Connection>(std::move(handle), encoding, hash);
-    }
+    void reserve_user(std::uint32_t hash) { users_.reserve(hash); }
+    void reserve_connection(std::uint32_t hash) { connections_.reserve(hash); }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
         const std::uint32_t hash = hash_(id);
         rooms_.reserve(hash);
@@ -101,11 +94,11 @@ public:
     [[nodiscard]] std::unique_ptr<Outbox<T>> make_outbox(Connection& c) { return storage_.make_outbox(c, hash_); }
     [[nodiscard]] std::uint64_t new_epoch() noexcept { return ++next_epoch_; }
 
-    void insert_user(std::unique_ptr<User<T>> user) noexcept {
+    void insert_user(typename Pool<User<T>>::Made user) noexcept {
         users_.insert(*user, user->hash);
         user.release();
     }
-    void insert_connection(std::unique_ptr<Connection> c) noexcept {
+    void insert_connection(typename Pool<Connection>::Made c) noexcept {
         connections_.insert(*c, c->hash);
         ++open_connections_;
         c.release();
@@ -126,7 +119,7 @@ public:
     }
 
     /// After `room.places.reserve`. The join is told by the room's drainer.
-    void enter(std::unique_ptr<Membership<T>> made, Connection& c, Member<T>& member) noexcept {
+    void enter(typename Pool<Membership<T>>::Made made, Connection& c, Member<T>& member) noexcept {
         Membership<T>& m = *made.release();
         Room& room = *member.room;
         m.connection = &c;
@@ -145,7 +138,7 @@ public:
         room.entered = room.active = true;
         if (room.news) room.news->changed = true;
     }
-    void add_member(std::unique_ptr<Member<T>> made, Work<T>& work) noexcept {
+    void add_member(typename Pool<Member<T>>::Made made, Work<T>& work) noexcept {
         Member<T>& member = *made.release();
         member.user->members.push_back(member);
         ++member.room->user_count;
@@ -281,7 +274,7 @@ public:
         if (--c.references != 0) return;
         if (c.outbox) drop_outbox(c, work);
         if (c.farewell_room) release(*std::exchange(c.farewell_room, nullptr));
-        if (User<T>* user = std::exchange(c.user, nullptr); user && --user->references == 0) delete user;
+        if (User<T>* user = std::exchange(c.user, nullptr); user && --user->references == 0) work.trash.add(*user);
         List<Connection, DeviceTag>::unlink(c);
         work.trash.connections.push_back(c);
     }

@@ -42,7 +42,8 @@ public:
     /// of a thread works off, at its end, what it and those within it left.
     class Call : CallLink {
     public:
-        explicit Call(Engine& owner) : CallLink{&owner, innermost_call}, engine_(owner), lock_(owner.core.mutex) {
+        explicit Call(Engine& owner) : CallLink{&owner, innermost_call}, engine_(owner), lock_(owner.core.mutex),
+                                       own_(owner.core.pools) {
             for (CallLink* call = outer; call; call = call->outer)
                 if (call->engine == &owner) work_ = &static_cast<Call*>(call)->own_;
             innermost_call = this;
@@ -154,14 +155,21 @@ private:
         } else if (auto* room = work.rooms.pop_front()) {
             strand_.run_turn(*room, lock, work);
         } else if (!work.trash.empty()) {
-            Trash<T> trash;
-            trash.take(work.trash);
-            Unlocked unlocked(lock);
-            trash.empty_out();
+            empty_out(work.trash, lock);
         } else {
             return false;
         }
         return true;
+    }
+
+    void empty_out(Trash<T>& trash, Lock& lock) noexcept {
+        Trash<T> mine(core.pools);
+        mine.take(trash);
+        {
+            Unlocked unlocked(lock);
+            mine.empty_out();
+        }
+        mine.give_back();
     }
 
     static constexpr int most_tellings = 1024;  // of at most 64 events
@@ -361,7 +369,7 @@ private:
 
     /// Lets go of everything, in silence.
     void tear_down() noexcept {
-        Work<T> work;
+        Work<T> work(core.pools);
         Lock lock(core.mutex);
         shut_down({}, 1, {});
         for (std::uint64_t from = 0; Connection* c = core.directory.any_connection(&from);)
@@ -369,8 +377,7 @@ private:
         while (RoomRecord<T>* room = core.directory.all_rooms().front()) strand_.tear_down(*room, lock, work);
         if constexpr (is_observed<T>)
             while (auto* event = core.directory.events().pop_front()) core.directory.release(*event, work);
-        Unlocked unlocked(lock);
-        work.trash.empty_out();
+        empty_out(work.trash, lock);
     }
 
     Courier<T> courier_{core};

@@ -126,9 +126,9 @@ public:
         too_many_ = false;
         return named;
     }
-    void release(Named& named) noexcept {
+    void release(Named& named, Work<T>& work) noexcept {
         for (User<T>* user : named.users_)
-            if (--user->references == 0) delete user;
+            if (--user->references == 0) work.trash.add(*user);
     }
 
     void leave_out(time_point now) noexcept {
@@ -160,7 +160,7 @@ private:
     void forget(Member<T>& gone, Work<T>& work) noexcept {
         Names::unlink(gone);
         --names_;
-        if (--gone.user->references == 0) delete gone.user;
+        if (--gone.user->references == 0) work.trash.add(*gone.user);
         work.trash.add(gone);
     }
 

@@ -381,7 +381,7 @@ private:
             const auto infos = names.take_infos();
             return core_.events.presence(names.event(room.id, counts));
         });
-        news.release(names);
+        news.release(names, work);
     }
     template <class Write>
     void announce(Room& room, MessageClass message_class, std::uint64_t key, Lock& lock, Write&& write) noexcept {

@@ -4,14 +4,25 @@
 #include <type_traits>
 
 #include "roomcast/detail/outbox.hpp"
+#include "roomcast/detail/pool.hpp"
 #include "roomcast/detail/records.hpp"
 
 namespace roomcast::detail {
+
+/// Where the records lie that come in great numbers. Guarded by the lock.
+template <class T>
+struct Pools {
+    Pool<User<T>> users;
+    Pool<ConnectionRecord<T>> connections;
+    Pool<Member<T>> members;
+    Pool<Membership<T>> memberships;
+};
 
 /// Records whose last reference is gone. Those that hold things of the host
 /// (handles, infos, contexts) are freed without the lock.
 template <class T>
 struct Trash {
+    Pools<T>& pools;
     List<ConnectionRecord<T>, DeviceTag> connections;
     List<Membership<T>, ConnectionTag> memberships;
     List<Member<T>, UserTag> members;
@@ -19,14 +30,17 @@ struct Trash {
     List<Outbox<T>, FlushTag> outboxes;
     List<Log<T>, LogTag> logs;
 
+    explicit Trash(Pools<T>& p) noexcept : pools(p) {}
+
     // Where nothing of the host is in them they go at once.
 
+    void add(User<T>& user) noexcept { pools.users.free(user); }
     void add(Membership<T>& membership) noexcept {
-        if constexpr (std::is_trivially_destructible_v<typename T::context>) delete &membership;
+        if constexpr (std::is_trivially_destructible_v<typename T::context>) pools.memberships.free(membership);
         else memberships.push_back(membership);
     }
     void add(Member<T>& member) noexcept {
-        if constexpr (std::is_same_v<typename T::member_info, None>) delete &member;
+        if constexpr (std::is_same_v<typename T::member_info, None>) pools.members.free(member);
         else members.push_back(member);
     }
     void add(Item<T>& item) noexcept {
@@ -51,10 +65,21 @@ struct Trash {
         while (auto* log = logs.pop_front()) delete log;
         while (auto* outbox = outboxes.pop_front()) delete outbox;
         while (auto* item = items.pop_front()) delete_item(item);
-        while (auto* membership = memberships.pop_front()) delete membership;
-        while (auto* member = members.pop_front()) delete member;
-        while (auto* connection = connections.pop_front()) delete connection;
+        while (auto* membership = memberships.pop_front()) memberships_were_.destroy(*membership);
+        while (auto* member = members.pop_front()) members_were_.destroy(*member);
+        while (auto* connection = connections.pop_front()) connections_were_.destroy(*connection);
     }
+    /// After that, with the lock again.
+    void give_back() noexcept {
+        pools.memberships.take_back(memberships_were_);
+        pools.members.take_back(members_were_);
+        pools.connections.take_back(connections_were_);
+    }
+
+private:
+    typename Pool<Membership<T>>::Remains memberships_were_;
+    typename Pool<Member<T>>::Remains members_were_;
+    typename Pool<ConnectionRecord<T>>::Remains connections_were_;
 };
 
 /// What one public operation leaves to be done after its bookkeeping. It
@@ -65,6 +90,8 @@ struct Work {
     List<ConnectionRecord<T>, DeviceTag> connections;   // whose next step is due
     List<Outbox<T>, FlushTag> flushes;                  // to be emptied
     Trash<T> trash;
+
+    explicit Work(Pools<T>& pools) noexcept : trash(pools) {}
 
     void schedule(RoomRecord<T>& room) noexcept {
         if (room.scheduled) return;
