@@ -154,7 +154,10 @@ inline void on_threads(std::size_t count, const std::function<void(std::size_t)>
 /// Polls until nothing is due.
 template <class Registry, class Clock = std::chrono::steady_clock>
 void poll_all(Registry& registry, const Clock& clock = {}) {
-    while (registry.poll() <= clock.now()) {}
+    while (true) {
+        const auto next = registry.poll();  // before the clock is read
+        if (next > clock.now()) return;
+    }
 }
 
 /// Calls `poll` on a thread of its own while it lives.
