@@ -196,7 +196,7 @@ public:
             ++named->references;
         }
         c.reason = reason;
-        depart(c, {cause, reason.code}, work);
+        depart(c, {cause, reason.code()}, work);
         c.step = cause == LeaveCause::broken ? Step::terminate : Step::farewell;
         step_if_ready(c, work);
     }
@@ -226,7 +226,7 @@ public:
         } else {
             m.farewell = Farewell::removed;
             m.reason = reason;
-            end(m, {LeaveCause::removed, reason.code}, work);
+            end(m, {LeaveCause::removed, reason.code()}, work);
         }
     }
 

@@ -236,14 +236,16 @@ private:
             core.directory.silence(c, work);
             {
                 Unlocked unlocked(lock);
-                quietly([&] { T::access::close(c.handle, c.reason.code, c.reason.text.view()); });
+                const CloseReason reason = c.reason.view();
+                quietly([&] { T::access::close(c.handle, reason.code, reason.text); });
             }
             if (c.step == Step::terminate) wait(c, core.options.close_timeout, core.timers.closing);
         } else if (step == Step::terminate) {
             ++core.statistics.terminated;
             {
                 Unlocked unlocked(lock);
-                quietly([&] { T::access::terminate(c.handle, c.reason.code, c.reason.text.view()); });
+                const CloseReason reason = c.reason.view();
+                quietly([&] { T::access::terminate(c.handle, reason.code, reason.text); });
             }
             if (c.step == step) core.directory.forget(c, LeaveCause::removed, work);
         }

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
-#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -18,6 +14,7 @@
 #include "roomcast/config.hpp"
 #include "roomcast/connection.hpp"
 #include "roomcast/detail/deadline_heap.hpp"
+#include "roomcast/detail/kept_reason.hpp"
 #include "roomcast/detail/list.hpp"
 #include "roomcast/detail/slots.hpp"
 #include "roomcast/frame.hpp"
@@ -52,29 +49,6 @@ class News;
 
 template <class T>
 inline constexpr bool is_observed = !std::is_same_v<typename T::observer, NullObserver>;
-
-/// A CloseReason that is kept: its text is shared by all whom it meets.
-struct KeptReason {
-    Frame text{};
-    CloseCode code = CloseCode::normal;
-    std::uint32_t retry_after_ms = 0;
-
-    KeptReason() noexcept = default;
-    /// Without memory for the text the reason goes without text: removing
-    /// cannot fail.
-    explicit KeptReason(const CloseReason& reason) noexcept
-        : code(reason.code),
-          retry_after_ms(static_cast<std::uint32_t>(std::clamp<std::chrono::milliseconds::rep>(
-              reason.retry_after.count(), 0, std::numeric_limits<std::uint32_t>::max()))) {
-        try {
-            text = Frame(reason.text);
-        } catch (const std::bad_alloc&) {
-        }
-    }
-    [[nodiscard]] CloseReason view() const noexcept {
-        return {code, text.view(), std::chrono::milliseconds(retry_after_ms)};
-    }
-};
 
 struct EventTag;
 struct UserTag;
