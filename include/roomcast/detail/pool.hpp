@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -82,10 +81,11 @@ private:
     };
     using Slabs = List<Slab, Pool>;
 
-    // Rather less than a power of two: what the allocator adds fits in, too.
+    // A slab is rather less than a power of two: what the allocator adds fits in, too.
     static constexpr std::size_t first = (sizeof(Slab) + alignof(Record) - 1) / alignof(Record) * alignof(Record);
+    static constexpr std::size_t beside = first + 64;
     static constexpr std::size_t places =
-        std::max<std::size_t>(1, (ROOMCAST_SLAB_BYTES - std::min<std::size_t>(ROOMCAST_SLAB_BYTES, first + 64)) / sizeof(Record));
+        ROOMCAST_SLAB_BYTES > beside + sizeof(Record) ? (ROOMCAST_SLAB_BYTES - beside) / sizeof(Record) : 1;
     static constexpr std::size_t bytes = first + places * sizeof(Record);
     static constexpr std::align_val_t alignment{std::bit_ceil(bytes)};
     static_assert(sizeof(Record) >= sizeof(Free) && alignof(Record) >= alignof(Free));
