@@ -4,7 +4,7 @@
 namespace {
 using namespace unit;
 
-const std::string text(1000, 'x');
+const std::string thousand_bytes(1000, 'x');
 
 Options bounded(std::size_t memory) {
     Options options;
@@ -20,11 +20,11 @@ TEST_CASE("outboxes and histories are added up, and come back to nothing") {
     World w{bounded(0)};
     const auto ann = w.member("ann", "r");
     CHECK(used(w) == 0);
-    w.rooms.broadcast("r", text);
+    w.rooms.broadcast("r", thousand_bytes);
     const auto kept = used(w);
     CHECK(kept >= 1000);
     ann->stall();
-    w.rooms.broadcast("r", text, {.numbered = false});
+    w.rooms.broadcast("r", thousand_bytes, {.numbered = false});
     CHECK(used(w) >= kept + 1000);
     ann->release();
     w.rooms.writable(ann);
@@ -37,10 +37,10 @@ TEST_CASE("past the budget the history of the room that was silent longest shrin
     World w{bounded(10'000)};
     const auto ann = w.member("ann", "old");
     REQUIRE(w.join(ann, "new"));
-    for (int i = 0; i < 4; ++i) w.rooms.broadcast("new", text);
-    for (int i = 0; i < 4; ++i) w.rooms.broadcast("old", text);
-    w.rooms.broadcast("new", text);
-    for (int i = 0; i < 3; ++i) w.rooms.broadcast("new", text);
+    for (int i = 0; i < 4; ++i) w.rooms.broadcast("new", thousand_bytes);
+    for (int i = 0; i < 4; ++i) w.rooms.broadcast("old", thousand_bytes);
+    w.rooms.broadcast("new", thousand_bytes);
+    for (int i = 0; i < 3; ++i) w.rooms.broadcast("new", thousand_bytes);
     CHECK(used(w) <= 10'000);
     CHECK(w.rooms.statistics().shrunk > 0);
     const auto bob = make_fake("bob");
@@ -57,10 +57,10 @@ TEST_CASE("when histories have given what they can, whoever has read nothing for
     World w{options};
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r"), cid = w.member("cid", "r");
     bob->stall();
-    w.rooms.broadcast("r", text);
+    w.rooms.broadcast("r", thousand_bytes);
     w.clock.advance(1s);
     ann->stall();
-    for (int i = 0; i < 6; ++i) w.rooms.broadcast("r", text);
+    for (int i = 0; i < 6; ++i) w.rooms.broadcast("r", thousand_bytes);
     CHECK(used(w) <= 10'000);
     CHECK_FALSE(w.rooms.is_member(bob, "r"));
     CHECK(w.rooms.is_member(ann, "r"));
@@ -75,7 +75,7 @@ TEST_CASE("a busy room's own history gives way when nothing else is left to give
     World w{bounded(5'000)};
     const auto ann = w.member("ann", "r");
     for (int i = 0; i < 20; ++i) {
-        w.rooms.broadcast("r", text);
+        w.rooms.broadcast("r", thousand_bytes);
         CHECK(used(w) <= 5'000);
     }
     CHECK(w.rooms.position("r")->seq == 20);
@@ -92,7 +92,7 @@ TEST_CASE("when nothing gives way, joins are refused, and taken again when there
     World w{options};
     const auto ann = w.member("ann", "r");
     ann->stall();
-    for (int i = 0; i < 3; ++i) w.rooms.send(ann, text);  // control: never given up
+    for (int i = 0; i < 3; ++i) w.rooms.send(ann, thousand_bytes);  // control: never given up
     CHECK(used(w) > 2'000);
     const auto bob = make_fake("bob");
     CHECK(w.join(bob, "r").refusal == Refusal::overloaded);
@@ -107,9 +107,9 @@ TEST_CASE("history goes before any reader does, also that of the room that speak
     World w{bounded(5'000)};
     const auto ann = w.member("ann", "r");
     ann->stall();
-    w.rooms.broadcast("r", text);
+    w.rooms.broadcast("r", thousand_bytes);
     for (int i = 0; i < 3; ++i) w.rooms.delete_message("r", 1);
-    for (int i = 0; i < 2; ++i) w.rooms.broadcast("r", text);
+    for (int i = 0; i < 2; ++i) w.rooms.broadcast("r", thousand_bytes);
     CHECK(used(w) <= 5'000);
     CHECK(w.rooms.is_member(ann, "r"));
     CHECK(w.rooms.statistics().shrunk > 0);

@@ -196,16 +196,16 @@ void check_faults(StormRooms::Options options, std::size_t faults) {
     CHECK(storm.rooms.statistics().dropped > 0);
 }
 
-constexpr std::size_t third = tests::instrumented ? 35'000 : 350'000;
+constexpr std::size_t a_third = tests::instrumented ? 35'000 : 350'000;
 
 }  // namespace
 
 TEST_CASE("a million faults leave nothing behind: one room a user", "[invariant-8][invariant-11]") {
-    check_faults({.others = OtherDevices::follow}, tests::scaled(third));
+    check_faults({.others = OtherDevices::follow}, tests::scaled(a_third));
 }
 TEST_CASE("a million faults leave nothing behind: one room a connection", "[invariant-8][invariant-11]") {
-    check_faults({.membership = Membership::one_room_per_connection, .room = {.batch_window = 15ms}}, tests::scaled(third));
+    check_faults({.membership = Membership::one_room_per_connection, .room = {.batch_window = 15ms}}, tests::scaled(a_third));
 }
 TEST_CASE("a million faults leave nothing behind: many rooms", "[invariant-8][invariant-11]") {
-    check_faults({.membership = Membership::many_rooms, .room = {.history = 5}, .turn_sends = 3}, tests::scaled(third));
+    check_faults({.membership = Membership::many_rooms, .room = {.history = 5}, .turn_sends = 3}, tests::scaled(a_third));
 }
