@@ -18,12 +18,12 @@
 #endif
 
 /// How much memory a registry takes at a time for records of one type. One
-/// record each where AddressSanitizer is to see what becomes of it.
+/// record each where a sanitizer is to see what becomes of it.
 #ifndef ROOMCAST_SLAB_BYTES
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define ROOMCAST_SLAB_BYTES 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define ROOMCAST_SLAB_BYTES 1
 #endif
 #endif

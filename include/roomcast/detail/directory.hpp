@@ -145,7 +145,7 @@ public:
         if (member.room->news) member.room->news->came(member, work);
     }
 
-    // Unmaking. Nothing here allocates or fails.
+    // Unmaking. Nothing here needs memory or fails.
 
     /// Ends one membership; its farewell is told by whoever reaps it.
     void end(Membership<T>& m, Cause cause, Work<T>& work) noexcept {

@@ -165,11 +165,12 @@ private:
     void empty_out(Trash<T>& trash, Lock& lock) noexcept {
         Trash<T> mine(core.pools);
         mine.take(trash);
+        typename Pools<T>::Remains remains;
         {
             Unlocked unlocked(lock);
-            mine.empty_out();
+            remains = mine.empty_out();
         }
-        mine.give_back();
+        while (core.pools.take_back(remains, 256)) const Unlocked others_turn(lock);
     }
 
     static constexpr int most_tellings = 1024;  // of at most 64 events

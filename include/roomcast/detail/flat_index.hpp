@@ -13,12 +13,13 @@ namespace roomcast::detail {
 /// A hash index of records that live elsewhere, for hashes whose bits are all
 /// as good (SeededHash). Extendible hashing: the low bits of a hash choose one of
 /// many small tables, the high bits a place in it. A table that is full grows by
-/// itself, and splits when it is large, so that no call moves more than a table,
-/// however many records there are. Tables are probed linearly, at most 13/16
-/// full, 12 bytes a place, and erased from without tombstones.
+/// itself, and splits when it is large, so that no call moves more records than
+/// one table has, however many there are; the list of tables is copied when it
+/// doubles, a pointer for some 500 records. Tables are probed linearly, at most
+/// three quarters full, 12 bytes a place, and erased from without tombstones.
 ///
-/// Only `reserve` needs memory. Tables get smaller as they empty; an empty index
-/// holds no memory.
+/// Only `reserve` needs memory. Tables get smaller as they empty, to about a
+/// hundred bytes each; an index holds no memory once its last record is erased.
 template <class Record>
 class FlatIndex {
 public:
@@ -66,7 +67,7 @@ public:
         Table& table = table_of(hash);
         table.erase(record, marked(hash));
         if (--size_ == 0) return clear();
-        if (table.size >= table.capacity / 4 || table.capacity == smallest) return;
+        if (table.size >= table.capacity / 8 || table.capacity == smallest) return;
         try {
             replace(table, hash, make_table(table.size, table.depth));
         } catch (const std::bad_alloc&) {
@@ -110,7 +111,7 @@ private:
         }
 
         [[nodiscard]] bool takes_one_more() const noexcept {
-            return (std::uint64_t{size} + 1) * 16 <= std::uint64_t{capacity} * 13;
+            return (std::uint64_t{size} + 1) * 4 <= std::uint64_t{capacity} * 3;
         }
         [[nodiscard]] std::uint32_t home(std::uint32_t mark) const noexcept {
             return static_cast<std::uint32_t>((std::uint64_t{mark} * capacity) >> 32);
@@ -121,10 +122,12 @@ private:
         }
 
         void place(Record& record, std::uint32_t mark) noexcept {
+            Record** const r = records();
+            std::uint32_t* const m = marks();
             std::uint32_t i = home(mark);
-            while (marks()[i] != 0) i = after(i);
-            marks()[i] = mark;
-            records()[i] = &record;
+            while (m[i] != 0) i = after(i);
+            r[i] = &record;
+            m[i] = mark;
             ++size;
         }
         void erase(const Record& record, std::uint32_t mark) noexcept {
@@ -142,8 +145,10 @@ private:
         }
         template <class Visit>
         void for_each(Visit&& visit) const noexcept {
-            for (std::uint32_t i = 0; i < capacity; ++i)
-                if (marks()[i] != 0) visit(*records()[i], marks()[i]);
+            Record* const* const r = records();
+            const std::uint32_t* const m = marks();
+            for (std::uint32_t i = 0, end = capacity; i < end; ++i)
+                if (m[i] != 0) visit(*r[i], m[i]);
         }
     };
     struct Free {
@@ -151,9 +156,9 @@ private:
     };
     using TablePointer = std::unique_ptr<Table, Free>;
 
-    /// With half as many places again as `records` take.
+    /// With twice as many places as `records` take.
     static TablePointer make_table(std::uint32_t records, std::uint32_t depth) {
-        const std::uint32_t capacity = std::max(smallest, records + records / 2);
+        const std::uint32_t capacity = std::max(smallest, records * 2);
         void* memory = ::operator new(sizeof(Table) + capacity * (sizeof(Record*) + sizeof(std::uint32_t)));
         TablePointer table(::new (memory) Table{.capacity = capacity, .depth = depth});
         std::fill_n(table->marks(), capacity, 0U);
@@ -164,7 +169,8 @@ private:
     [[nodiscard]] std::uint32_t mask() const noexcept { return (1U << depth_) - 1; }
     [[nodiscard]] Table& table_of(std::uint32_t hash) const noexcept { return *tables_[hash & mask()]; }
 
-    /// Not where many have one hash, or nearly so.
+    /// Not where many have one hash, or nearly so. The highest bit chooses no
+    /// table: it may be that of a mark alone.
     [[nodiscard]] bool worth_splitting(const Table& table) const noexcept {
         return (size_ >> table.depth) > largest / 4 && table.depth < 31;
     }
@@ -176,7 +182,7 @@ private:
         TablePointer lower = make_table(full.size - upper_size, full.depth + 1);
         TablePointer upper = make_table(upper_size, full.depth + 1);
         if (full.depth == depth_) {
-            auto doubled = std::make_unique<Table*[]>(std::size_t{2} << depth_);
+            auto doubled = std::make_unique_for_overwrite<Table*[]>(std::size_t{2} << depth_);
             std::copy_n(tables_.get(), std::size_t{1} << depth_, doubled.get());
             std::copy_n(tables_.get(), std::size_t{1} << depth_, doubled.get() + (std::size_t{1} << depth_));
             tables_ = std::move(doubled);

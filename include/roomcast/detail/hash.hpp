@@ -72,8 +72,11 @@ public:
         return static_cast<std::uint32_t>(value >> 32);
     }
 
-    /// A number that differs from registry to registry.
-    [[nodiscard]] std::uint64_t salt() const noexcept { return k0_ ^ std::rotl(k1_, 21); }
+    /// A number that differs from registry to registry, and tells nothing of the
+    /// key: peers see it.
+    [[nodiscard]] std::uint64_t salt() const noexcept {
+        return (std::uint64_t{(*this)("epoch")} << 32) | (*this)("salt");
+    }
 
 private:
     std::uint64_t k0_, k1_;

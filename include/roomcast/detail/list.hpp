@@ -86,7 +86,7 @@ private:
 };
 
 /// A list for records that come in great numbers: its head is one pointer, and
-/// its nodes leave through it.
+/// its nodes leave through it, never by `List::unlink` of the same tag.
 template <class T, class Tag>
 class SlimList {
 public:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <bit>
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -13,9 +13,15 @@
 
 namespace roomcast::detail {
 
+/// What a record in a pool begins with, or has beside its other bases: room for
+/// small members is left behind it.
+struct Pooled {
+    std::uint16_t place = 0;  ///< in its slab; the pool's own
+};
+
 /// Memory for records of one type, which come in great numbers: a slab at a
 /// time, without a header for each. A slab in which no record is left is given
-/// back. All is O(1), but for a new slab.
+/// back, but for one while there are records. All is O(1), but for a new slab.
 ///
 /// Thread safety: none. Records may be destroyed elsewhere, their remains come
 /// back by `take_back`.
@@ -23,6 +29,7 @@ template <class Record>
 class Pool {
     struct Free {
         Free* next;
+        std::uint16_t place;
     };
 
 public:
@@ -36,10 +43,7 @@ public:
     /// The memory of records that were destroyed.
     class Remains {
     public:
-        void destroy(Record& record) noexcept {
-            std::destroy_at(&record);
-            first_ = ::new (static_cast<void*>(&record)) Free{first_};
-        }
+        void destroy(Record& record) noexcept { first_ = bury(record, first_); }
 
     private:
         friend class Pool;
@@ -49,76 +53,98 @@ public:
     Pool() noexcept = default;
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
+    ~Pool() { ROOMCAST_ASSERT(records_ == 0); }
 
     /// Throws std::bad_alloc, or what the constructor throws; then nothing
     /// changed.
     template <class... Arguments>
     [[nodiscard]] Made make(Arguments&&... arguments) {
-        void* const memory = take();
+        if (open_.empty()) open_.push_back(*make_slab());
+        Slab& slab = *open_.front();
+        const std::uint16_t place = slab.free ? slab.free->place : slab.begun;
+        Free* const next = slab.free ? slab.free->next : nullptr;
+        void* const memory = slab.at(place);
+        Record* record;
         try {
-            return Made(::new (memory) Record(std::forward<Arguments>(arguments)...), Deleter{this});
+            record = ::new (memory) Record(std::forward<Arguments>(arguments)...);
         } catch (...) {
-            put(memory);
+            if (slab.free) slab.free = ::new (memory) Free{next, place};
+            if (slab.used == 0) drop_empty(slab);
             throw;
         }
+        record->place = place;
+        if (slab.free) slab.free = next;
+        else ++slab.begun;
+        ++slab.used;
+        ++records_;
+        if (spare_ == &slab) spare_ = nullptr;
+        if (slab.full()) Slabs::unlink(slab);
+        return Made(record, Deleter{this});
     }
 
-    void free(Record& record) noexcept {
-        std::destroy_at(&record);
-        put(&record);
-    }
-    void take_back(Remains& remains) noexcept {
-        while (Free* place = remains.first_) {
-            remains.first_ = place->next;
-            put(place);
-        }
+    void free(Record& record) noexcept { put(*bury(record, nullptr)); }
+
+    /// Up to `most` of them; answers whether any is left.
+    bool take_back(Remains& remains, std::size_t most) noexcept {
+        while (remains.first_ && most-- > 0) put(*std::exchange(remains.first_, remains.first_->next));
+        return remains.first_;
     }
 
 private:
     struct Slab : Link<Pool> {
         Free* free = nullptr;
-        std::size_t used = 0;
+        std::uint16_t begun = 0;  // places before it have been used
+        std::uint16_t used = 0;   // of them in use now
+
+        [[nodiscard]] bool full() const noexcept { return !free && begun == places; }
+        [[nodiscard]] void* at(std::size_t place) noexcept {
+            return reinterpret_cast<std::byte*>(this) + first + place * sizeof(Record);
+        }
     };
     using Slabs = List<Slab, Pool>;
 
-    // A slab is rather less than a power of two: what the allocator adds fits in, too.
     static constexpr std::size_t first = (sizeof(Slab) + alignof(Record) - 1) / alignof(Record) * alignof(Record);
-    static constexpr std::size_t beside = first + 64;
+    static constexpr std::size_t around = first + 16;  // with what the allocator adds
     static constexpr std::size_t places =
-        ROOMCAST_SLAB_BYTES > beside + sizeof(Record) ? (ROOMCAST_SLAB_BYTES - beside) / sizeof(Record) : 1;
-    static constexpr std::size_t bytes = first + places * sizeof(Record);
-    static constexpr std::align_val_t alignment{std::bit_ceil(bytes)};
-    static_assert(sizeof(Record) >= sizeof(Free) && alignof(Record) >= alignof(Free));
+        (std::max<std::size_t>(ROOMCAST_SLAB_BYTES, around + sizeof(Record)) - around) / sizeof(Record);
+    static constexpr std::align_val_t alignment{std::max(alignof(Slab), alignof(Record))};
+    static_assert(sizeof(Record) >= sizeof(Free) && alignof(Record) >= alignof(Free) && places <= UINT16_MAX);
 
-    [[nodiscard]] void* take() {
-        if (open_.empty()) open_.push_back(*make_slab());
-        Slab& slab = *open_.front();
-        Free* const place = slab.free;
-        slab.free = place->next;
-        if (!slab.free) Slabs::unlink(slab);
-        ++slab.used;
-        return place;
+    static Free* bury(Record& record, Free* next) noexcept {
+        const std::uint16_t place = record.place;
+        std::destroy_at(&record);
+        return ::new (static_cast<void*>(&record)) Free{next, place};
     }
-    void put(void* memory) noexcept {
-        // A slab begins at a multiple of its alignment, and is not longer.
-        const auto inside = reinterpret_cast<std::uintptr_t>(memory) % static_cast<std::size_t>(alignment);
-        Slab& slab = *std::launder(reinterpret_cast<Slab*>(static_cast<std::byte*>(memory) - inside));
-        if (!slab.free) open_.push_front(slab);
-        slab.free = ::new (memory) Free{slab.free};
-        if (--slab.used != 0) return;
+
+    void put(Free& place) noexcept {
+        auto* const begin = reinterpret_cast<std::byte*>(&place) - place.place * sizeof(Record) - first;
+        Slab& slab = *reinterpret_cast<Slab*>(begin);
+        if (slab.full()) open_.push_front(slab);
+        place.next = slab.free;
+        slab.free = &place;
+        --records_;
+        if (--slab.used == 0) drop_empty(slab);
+    }
+
+    /// One stays, so that who comes and goes at a border does not take and give
+    /// back a slab each time.
+    void drop_empty(Slab& slab) noexcept {
+        if (spare_ && spare_ != &slab) give_back(*spare_);
+        spare_ = &slab;
+        if (records_ == 0) give_back(*std::exchange(spare_, nullptr));
+    }
+
+    [[nodiscard]] static Slab* make_slab() {
+        return ::new (::operator new(first + places * sizeof(Record), alignment)) Slab;
+    }
+    static void give_back(Slab& slab) noexcept {
         Slabs::unlink(slab);
         ::operator delete(&slab, alignment);
     }
 
-    [[nodiscard]] static Slab* make_slab() {
-        void* const memory = ::operator new(bytes, alignment);
-        Slab* const slab = ::new (memory) Slab;
-        std::byte* const begin = static_cast<std::byte*>(memory) + first;
-        for (std::size_t i = places; i-- > 0;) slab->free = ::new (begin + i * sizeof(Record)) Free{slab->free};
-        return slab;
-    }
-
     Slabs open_;  // with free places
+    Slab* spare_ = nullptr;
+    std::size_t records_ = 0;
 };
 
 }  // namespace roomcast::detail

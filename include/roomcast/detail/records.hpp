@@ -16,6 +16,7 @@
 #include "roomcast/detail/deadline_heap.hpp"
 #include "roomcast/detail/kept_reason.hpp"
 #include "roomcast/detail/list.hpp"
+#include "roomcast/detail/pool.hpp"
 #include "roomcast/detail/slots.hpp"
 #include "roomcast/frame.hpp"
 #include "roomcast/history.hpp"
@@ -95,25 +96,25 @@ struct NoInfo {
 
 /// An account with at least one connection.
 template <class T>
-struct User {
-    typename T::user_id id;
-    SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
-    SlimList<Member<T>, UserTag> members;              // its rooms
+struct User : Pooled {
     const std::uint32_t hash;
     std::uint32_t device_count = 0;
     std::uint32_t references = 0;                      // connections that name it
+    typename T::user_id id;
+    SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
+    SlimList<Member<T>, UserTag> members;              // its rooms
 
-    User(typename T::user_view name, std::uint32_t h) : id(name), hash(h) {}
+    User(typename T::user_view name, std::uint32_t h) : hash(h), id(name) {}
 };
 
 /// A user in a room.
 template <class T>
-struct Member : Link<UserTag>, Link<NewsTag> {
+struct Member : Link<UserTag>, Link<NewsTag>, Pooled {
+    bool moved_on = false;  // the user has migrated; what is left here goes
+    std::uint32_t device_count = 0;
     User<T>* user;
     RoomRecord<T>* room;
     SlimList<Membership<T>, MemberTag> devices;
-    std::uint32_t device_count = 0;
-    bool moved_on = false;  // the user has migrated; what is left here goes
     // Replaced, never changed: readers hold it without the lock.
     using Info = std::shared_ptr<const typename T::member_info>;
     [[no_unique_address]] std::conditional_t<std::is_same_v<typename T::member_info, None>, NoInfo, Info> info;
@@ -126,17 +127,9 @@ enum class Farewell : std::uint8_t { none, left, removed };
 
 /// One connection in one room.
 template <class T>
-struct Membership : Link<ConnectionTag>, Link<MemberTag> {
+struct Membership : Link<ConnectionTag>, Link<MemberTag>, Pooled {
     using Slot = typename Slots<typename T::target, Membership<T>>::Slot;
 
-    ConnectionRecord<T>* connection = nullptr;
-    RoomRecord<T>* room = nullptr;
-    Member<T>* member = nullptr;
-    Slot* slot = nullptr;
-    // Read by the drainer without the lock; a change may meet a message that
-    // is under way or not, so relaxed suffices.
-    ROOMCAST_ATOMIC<std::uint64_t> tags{0};
-    std::uint32_t references = 1;  // the room's own, until its slot is given up
     bool told = false;  // the connection has heard of its join, or is about to; written by the drainer alone
     bool dead = false;
     bool expelled = false;  // it ended by force: what it has said and nobody heard yet is not said
@@ -144,6 +137,14 @@ struct Membership : Link<ConnectionTag>, Link<MemberTag> {
     // Its items in the room's queue. Who leaves goes when they are answered.
     std::uint32_t joins_queued = 0;
     std::uint32_t messages_queued = 0;
+    std::uint32_t references = 1;  // the room's own, until its slot is given up
+    ConnectionRecord<T>* connection = nullptr;
+    RoomRecord<T>* room = nullptr;
+    Member<T>* member = nullptr;
+    Slot* slot = nullptr;
+    // Read by the drainer without the lock; a change may meet a message that
+    // is under way or not, so relaxed suffices.
+    ROOMCAST_ATOMIC<std::uint64_t> tags{0};
     KeptReason reason{};           // for Farewell::removed
     [[no_unique_address]] typename T::context context{};  // that of `leave`
     [[no_unique_address]] EventSlot<T, struct Entered> entered{};
@@ -165,8 +166,7 @@ enum class Step : std::uint8_t {
 };
 
 template <class T>
-struct ConnectionRecord : Link<DeviceTag> {
-    typename T::connection_type handle;
+struct ConnectionRecord : Link<DeviceTag>, Pooled {
     // True while an outbox exists (the slots of its memberships are null then)
     // and when nothing may be sent any more. Acquire and release: who finds it
     // false after the outbox was emptied sends behind what was in it.
@@ -179,6 +179,7 @@ struct ConnectionRecord : Link<DeviceTag> {
     std::uint32_t pending = 0;
     std::uint32_t room_count = 0;
     const std::uint32_t hash;
+    typename T::connection_type handle;
     User<T>* user = nullptr;
     SlimList<Membership<T>, ConnectionTag> memberships;
     std::unique_ptr<Outbox<T>> outbox;
@@ -190,7 +191,7 @@ struct ConnectionRecord : Link<DeviceTag> {
     RoomRecord<T>* farewell_room = nullptr;    // kept alive
 
     ConnectionRecord(typename T::connection_type&& h, int wanted_encoding, std::uint32_t handle_hash) noexcept
-        : handle(std::move(h)), encoding(static_cast<std::uint8_t>(wanted_encoding)), hash(handle_hash) {}
+        : encoding(static_cast<std::uint8_t>(wanted_encoding)), hash(handle_hash), handle(std::move(h)) {}
 };
 
 /// Something that waits for its turn in a room.

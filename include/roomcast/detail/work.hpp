@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <type_traits>
 
 #include "roomcast/detail/outbox.hpp"
@@ -12,6 +13,19 @@ namespace roomcast::detail {
 /// Where the records lie that come in great numbers. Guarded by the lock.
 template <class T>
 struct Pools {
+    /// The memory of records that were destroyed without the lock.
+    struct Remains {
+        typename Pool<ConnectionRecord<T>>::Remains connections;
+        typename Pool<Member<T>>::Remains members;
+        typename Pool<Membership<T>>::Remains memberships;
+    };
+    /// Up to `most` of each; answers whether any is left.
+    bool take_back(Remains& remains, std::size_t most) noexcept {
+        const bool more_connections = connections.take_back(remains.connections, most);
+        const bool more_members = members.take_back(remains.members, most);
+        return memberships.take_back(remains.memberships, most) || more_members || more_connections;
+    }
+
     Pool<User<T>> users;
     Pool<ConnectionRecord<T>> connections;
     Pool<Member<T>> members;
@@ -60,26 +74,17 @@ struct Trash {
         outboxes.take(other.outboxes);
         logs.take(other.logs);
     }
-    /// Without the lock.
-    void empty_out() noexcept {
+    /// Without the lock. What is left belongs to the pools.
+    [[nodiscard]] typename Pools<T>::Remains empty_out() noexcept {
+        typename Pools<T>::Remains remains;
         while (auto* log = logs.pop_front()) delete log;
         while (auto* outbox = outboxes.pop_front()) delete outbox;
         while (auto* item = items.pop_front()) delete_item(item);
-        while (auto* membership = memberships.pop_front()) memberships_were_.destroy(*membership);
-        while (auto* member = members.pop_front()) members_were_.destroy(*member);
-        while (auto* connection = connections.pop_front()) connections_were_.destroy(*connection);
+        while (auto* membership = memberships.pop_front()) remains.memberships.destroy(*membership);
+        while (auto* member = members.pop_front()) remains.members.destroy(*member);
+        while (auto* connection = connections.pop_front()) remains.connections.destroy(*connection);
+        return remains;
     }
-    /// After that, with the lock again.
-    void give_back() noexcept {
-        pools.memberships.take_back(memberships_were_);
-        pools.members.take_back(members_were_);
-        pools.connections.take_back(connections_were_);
-    }
-
-private:
-    typename Pool<Membership<T>>::Remains memberships_were_;
-    typename Pool<Member<T>>::Remains members_were_;
-    typename Pool<ConnectionRecord<T>>::Remains connections_were_;
 };
 
 /// What one public operation leaves to be done after its bookkeeping. It
