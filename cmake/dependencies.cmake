@@ -104,6 +104,15 @@ macro(roomcast_need_rapidcheck)
     endif()
 endmacro()
 
+macro(roomcast_need_benchmark)
+    find_package(benchmark 1.7 QUIET)
+    if(NOT TARGET benchmark::benchmark)
+        set(BENCHMARK_ENABLE_TESTING OFF)
+        set(BENCHMARK_ENABLE_INSTALL OFF)
+        roomcast_fetch(benchmark google/benchmark 344117638c8ff7e239044fd0fa7085839fc03021)  # 1.8.3
+    endif()
+endmacro()
+
 # roomcast_catch: Catch2 of either major version, with its main function, which
 # roomcast_catch_library leaves to others. The arguments make a test fail that
 # checks nothing, and a run that finds no test.

@@ -8,10 +8,12 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "arguments.hpp"
 #include "baselines.hpp"
+#include "contest.hpp"
 #include "harness.hpp"
 #include "ids.hpp"
 #include "roomcast/registry.hpp"
@@ -56,41 +58,114 @@ std::vector<std::shared_ptr<SessionType>> shuffled_sessions(std::size_t count) {
     return sessions;
 }
 
-template <class SessionType>
-void broadcasts(const std::string& name, std::size_t members, int rounds, const char* must) {
-    // All three send to the same sessions, so that none has the luckier memory.
-    const auto sessions = shuffled_sessions<SessionType>(members);
-    const std::string room = room_id(1);
-    // Two in turn, so that a stored one is another than the one it replaces.
-    const roomcast::Frame frames[] = {std::string(200, 'x'), std::string(200, 'y')};
+constexpr int sent_bytes = 200;
 
-    PlainLoop<SessionType> loop{sessions};
+/// What a broadcast of ours may cost, in those of a baseline; "": no bound.
+struct Bounds {
+    const char* loop = "";
+    const char* maps = "";
+};
+
+/// `members` in each of `rooms` rooms: one broadcast to each room in turn.
+template <class SessionType>
+void broadcasts(const std::string& name, std::size_t members, std::size_t rooms, int rounds, Bounds must) {
+    // All three send to the same sessions, so that none has the luckier memory.
+    const auto sessions = shuffled_sessions<SessionType>(members * rooms);
+    std::vector<std::string> ids;
+    for (std::size_t room = 0; room < rooms; ++room) ids.push_back(room_id(room));
+    // Two in turn, so that a stored one is another than the one it replaces.
+    const roomcast::Frame frames[] = {std::string(sent_bytes, 'x'), std::string(sent_bytes, 'y')};
+
+    std::vector<PlainLoop<SessionType>> loops(rooms);
     Host<SessionType> host;
     NestedMapRegistry<SessionType> nested;
-    for (std::size_t i = 0; i < members; ++i) {
-        host.join(sessions[i], user_id(i), room);
-        nested.join(sessions[i], user_id(i), room);
+    for (std::size_t i = 0; i < sessions.size(); ++i) {
+        loops[i % rooms].members.push_back(sessions[i]);
+        host.join(sessions[i], user_id(i), ids[i % rooms]);
+        nested.join(sessions[i], user_id(i), ids[i % rooms]);
     }
 
     for (const auto& session : sessions) session->received = 0;
     std::size_t calls = 0;
     const auto next = [&]() -> const roomcast::Frame& { return frames[++calls % 2]; };
-    constexpr std::chrono::milliseconds turn(40);
-    const auto ours = [&] { host.broadcast(room, next()); };
-    const auto against_loop = interleave(rounds, turn, ours, [&] { loop.broadcast(next()); });
-    const auto against_maps = interleave(rounds, turn, ours, [&] { nested.broadcast(room, next()); });
+    const auto ours = [&] {
+        const roomcast::Frame& frame = next();
+        for (const std::string& room : ids) host.broadcast(room, frame);
+    };
+    const auto against_loop = compare(rounds, ours, [&] {
+        const roomcast::Frame& frame = next();
+        for (const auto& loop : loops) loop.broadcast(frame);
+    });
+    const auto against_maps = compare(rounds, ours, [&] {
+        const roomcast::Frame& frame = next();
+        for (const std::string& room : ids) nested.broadcast(room, frame);
+    });
     for (const auto& session : sessions)
         require(session->received == calls, "a member did not get each message exactly once");
 
-    const auto row = [&](const char* baseline, const auto& samples, const char* bound) {
-        const auto nanoseconds = [&](std::size_t contender) {
-            return samples.typical(contender) * 1e9 / static_cast<double>(members);
+    const std::string load =
+        rooms == 1 ? grouped(members) + " members" : grouped(members) + " members in " + grouped(rooms) + " rooms";
+    const auto row = [&](const char* baseline, const Samples& samples, const char* bound) {
+        const auto nanoseconds = [&](const std::vector<double>& seconds) {
+            return median(seconds) * 1e9 / static_cast<double>(sessions.size());
         };
-        print_row(name, grouped(members) + " members", baseline, nanoseconds(0), nanoseconds(1), "ns", bound,
-                  samples.ratio(0, 1));
+        print_row(name, load, baseline, nanoseconds(samples.ours), nanoseconds(samples.theirs), "ns", bound,
+                  samples.ratio());
     };
-    row("plain loop", against_loop, must);
-    row("nested maps", against_maps, "");
+    row("plain loop", against_loop, must.loop);
+    row("nested maps", against_maps, must.maps);
+}
+
+/// Time a delivery while two threads broadcast, each to rooms of its own,
+/// against one that does it alone. Wall time, for a lock is waited for.
+void two_threads(std::size_t members, std::size_t rooms, int rounds) {
+    const auto sessions = shuffled_sessions<CountingSession>(members * rooms);
+    roomcast::RoomRegistry<std::shared_ptr<CountingSession>> registry;
+    for (std::size_t i = 0; i < sessions.size(); ++i)
+        require(bool(registry.join(sessions[i], {.user = user_id(i), .room = room_id(i % rooms)})), "a join was refused");
+    const roomcast::Frame frame(std::string(sent_bytes, 'x'));
+    constexpr std::size_t times = 20;
+    for (const auto& session : sessions) session->received = 0;
+    const auto work = [&](std::size_t from) {
+        for (std::size_t n = 0; n < times; ++n)
+            for (std::size_t room = from; room < rooms; room += 2) registry.broadcast(room_id(room), frame);
+    };
+    const auto seconds = [](const auto& run) {
+        const auto start = std::chrono::steady_clock::now();
+        run();
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    Samples samples;
+    for (int round = 0; round < rounds; ++round) {
+        samples.theirs.push_back(seconds([&] { work(0), work(1); }));
+        samples.ours.push_back(seconds([&] {
+            std::thread other(work, 1);
+            work(0);
+            other.join();
+        }));
+    }
+    const std::size_t calls = 2 * times * static_cast<std::size_t>(rounds);
+    for (const auto& session : sessions)
+        require(session->received == calls, "a member did not get each message exactly once");
+    const double deliveries = static_cast<double>(times * sessions.size());
+    print_row("broadcast by two threads, wall time", grouped(members) + " members in " + grouped(rooms) + " rooms",
+              "one thread", median(samples.ours) * 1e9 / deliveries, median(samples.theirs) * 1e9 / deliveries, "ns",
+              "0.556", samples.ratio());
+}
+
+/// The longest of many joins, while the indexes grow from nothing.
+void longest_join(std::size_t users, std::size_t rooms) {
+    const auto sessions = shuffled_sessions<CountingSession>(users);
+    Host<CountingSession> host;
+    double longest = 0;
+    for (std::size_t i = 0; i < users; ++i) {
+        const std::string user = user_id(i), room = room_id(i % rooms);
+        const double start = processor_seconds();
+        host.join(sessions[i], user, room);
+        longest = std::max(longest, processor_seconds() - start);
+    }
+    print_row("longest join", grouped(users) + " users in " + grouped(rooms) + " rooms", "its bound", longest * 1e3, 1,
+              "ms", "1", longest * 1e3);
 }
 
 /// Bytes that malloc has given out, its own headers included.
@@ -112,8 +187,9 @@ void memory(std::size_t users, std::size_t rooms) {
     const auto sessions = shuffled_sessions<CountingSession>(users);
     const double ours = bytes_a_user<Host<CountingSession>>(sessions, rooms);
     const double theirs = bytes_a_user<NestedMapRegistry<CountingSession>>(sessions, rooms);
-    print_row("heap a user with one connection", grouped(users) + " users in " + grouped(rooms) + " rooms",
-              "nested maps", ours, theirs, "bytes", "", ours / theirs);
+    const std::string load = grouped(users) + " users in " + grouped(rooms) + " rooms";
+    print_row("heap a user with one connection", load, "nested maps", ours, theirs, "bytes", "", ours / theirs);
+    print_row("heap a user with one connection", load, "its bound", ours, 240, "bytes", "1", ours / 240);
 }
 
 }  // namespace
@@ -125,11 +201,21 @@ int main(int argc, char** argv) {
     const auto most = static_cast<std::size_t>(arguments.number("most", 1'000'000));
     const bench::SecondThread second_thread;
 
-    for (const std::size_t members : {10u, 1'000u, 100'000u, 1'000'000u}) {
+    using bench::CountingSession, bench::StoringSession;
+    const std::string counts = "broadcast, send counts", stores = "broadcast, send stores the frame";
+    bench::broadcasts<CountingSession>(counts, 10, 1, rounds, {.maps = "2"});
+    bench::broadcasts<StoringSession>(stores, 10, 1, rounds, {});
+    bench::broadcasts<CountingSession>(counts, 1'000, 1, rounds, {.loop = "1.3"});
+    bench::broadcasts<StoringSession>(stores, 1'000, 1, rounds, {});
+    for (const std::size_t members : {std::size_t{100'000}, std::size_t{1'000'000}}) {
         if (members > most) break;
-        const char* must = members == 100'000 ? "1.1" : "";
-        bench::broadcasts<bench::CountingSession>("broadcast, send counts", members, rounds, must);
-        bench::broadcasts<bench::StoringSession>("broadcast, send stores the frame", members, rounds, must);
+        bench::broadcasts<CountingSession>(counts, members, 1, rounds, {.loop = "1.05"});
+        bench::broadcasts<StoringSession>(stores, members, 1, rounds, {.loop = "0.65"});
     }
-    bench::memory(100'000, 1'000);
+    if (most >= 1'000'000) {
+        bench::broadcasts<CountingSession>(counts, 100, 10'000, rounds, {.loop = "1.4"});
+        bench::two_threads(100, 1'000, rounds);
+        bench::memory(1'000'000, 10'000);
+        bench::longest_join(10 * most, 100'000);
+    }
 }
