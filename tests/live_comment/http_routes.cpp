@@ -127,7 +127,7 @@ TEST_CASE("a limit beyond what is allowed becomes the nearest that is, whatever 
     }
 }
 
-TEST_CASE("a space in the query is a plus or %20, a plus is %2B; in the path a plus is itself") {
+TEST_CASE("a space in the query is a plus or %20, a plus is %2B, and in the path a plus is itself") {
     Stage stage;
     std::vector<Chatter> all;
     for (const char* room : {"c d", "c+a", "c+d", "z"}) all.push_back(stage.enter(room, room));

@@ -16,7 +16,7 @@ namespace {
 const json hello = {{"event", "comment"}, {"text", "hello"}};
 }
 
-TEST_CASE("all hear a comment; its sender hears the number, and the id alone") {
+TEST_CASE("all hear a comment, its sender the number and the id alone") {
     Stage stage;
     auto alice = stage.enter("r", "alice");
     auto bob = stage.enter();

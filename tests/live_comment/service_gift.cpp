@@ -22,7 +22,7 @@ json with_id(json message, const char* id) {
 
 }  // namespace
 
-TEST_CASE("all hear a gift, under the next number of the room; its sender's copy is no other") {
+TEST_CASE("all hear a gift, under the next number of the room, and its sender's copy is no other") {
     Stage stage;
     auto alice = stage.enter("r", "alice");
     auto bob = stage.enter();
@@ -72,7 +72,7 @@ TEST_CASE("a gift that is not in the catalogue is a bad field, told before where
     CHECK(only(outside.ask({{"event", "gift"}, {"gift", "cake"}, {"room", "r"}}), "code") == "not_in_room");
 }
 
-TEST_CASE("a gift given twice under one id is heard once; a comment's id is another") {
+TEST_CASE("a gift given twice under one id is heard once, and a comment's id is another") {
     Stage stage;
     auto alice = stage.enter("r", "alice");
     alice.ask({{"event", "comment"}, {"text", "x"}, {"id", "7"}});

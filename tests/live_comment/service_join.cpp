@@ -146,7 +146,7 @@ TEST_CASE("a join that nobody asked for never moves the user") {
           Names{"joined"});
 }
 
-TEST_CASE("the same user in another room on another connection moves; the old one hears where") {
+TEST_CASE("the same user in another room on another connection moves, and the old one hears where") {
     Stage stage;
     auto phone = stage.enter("here", "alice");
     auto tab = stage.enter();

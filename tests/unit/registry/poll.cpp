@@ -102,7 +102,7 @@ TEST_CASE("poll within a callback returns at once and breaks nothing") {
     CHECK(ann->frames() == Texts{"x"});
 }
 
-TEST_CASE("a turn is over after so many sends; poll goes on where it stopped") {
+TEST_CASE("a turn is over after so many sends, and poll goes on where it stopped") {
     World w{{.turn_sends = 100}};
     const auto members = fill(w, 250);
     w.wakes.clear();
