@@ -35,10 +35,8 @@ export function scenario(name, flags, body, options = {}) {
         const server = await Server.start(flags);
         try {
             await body(server);
-            if (server.child.exitCode === null) {
-                await server.emptied();
-                assert.deepEqual(await server.stop(), { code: 0, signal: null }, 'the exit of the server');
-            }
+            if (!server.stopping) await server.emptied();
+            assert.deepEqual(await server.stop(), { code: 0, signal: null }, 'the exit of the server');
         } catch (error) {
             error.message += `\n--- the server's log ---\n${server.log.slice(-4000)}`;
             throw error;
@@ -74,6 +72,7 @@ export function limited(promise, what, within = DEADLINE_MS) {
 export class Server {
     clients = [];
     log = '';
+    stopping = false;
 
     /** `flags`: `{name: value}`; true is a flag without a value, null leaves a default of the tests out. */
     static async start(flags = {}) {
@@ -161,8 +160,10 @@ export class Server {
         await eventually(() => this.json('/api/rooms'), empty, 'rooms after the last has gone');
     }
 
+    /** Asks it to end, once; answers with its exit. */
     async stop(signal = 'SIGTERM') {
-        this.child.kill(signal);
+        if (!this.stopping) this.child.kill(signal);
+        this.stopping = true;
         return limited(this.exit, 'the exit of the server');
     }
 

@@ -103,7 +103,7 @@ page_scenario('the same name in another room moves the viewer, and the first tab
 
 page_scenario('the page comes back by itself after the server restarted', {}, async (server) => {
     const page = await enter(server, 'live', 'alice');
-    await server.stop();
+    assert.deepEqual(await server.stop(), { code: 0, signal: null });
     const again = await Server.start({ port: server.port });
     try {
         await eventually(() => again.counts('live'), (c) => c?.users === 1, 'the page is back', 15_000);
