@@ -4,6 +4,7 @@
 
 #include "model/world.hpp"
 #include "support/catch.hpp"
+#include "support/environment.hpp"
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
@@ -20,9 +21,9 @@ void check(Membership membership, bool reentrant, std::size_t operations) {
     constexpr std::size_t each = 1000;
     const std::size_t worlds = (tests::scaled(tests::instrumented ? operations / 10 : operations) + each - 1) / each;
     model::Pairs pairs;
-    const char* only = std::getenv("ROOMCAST_WORLD");
+    const auto only = tests::from_environment<std::size_t>("ROOMCAST_WORLD");
     std::size_t done = 0;
-    const std::size_t first = only ? std::strtoull(only, nullptr, 10) : 0;
+    const std::size_t first = only.value_or(0);
     const std::size_t last = only ? first + 1 : worlds;
     for (std::size_t w = first; w < last; ++w) {
         const std::uint64_t seed = tests::seed() + w * 1'000'003 + static_cast<std::uint64_t>(membership);

@@ -18,11 +18,11 @@ using roomcast::Membership;
 
 namespace {
 
-/// RapidCheck takes its parameters from the environment, once.
+/// RapidCheck takes its parameters from the environment, once; those of others mean other tests.
 void prepare() {
     const std::string parameters =
         "seed=" + std::to_string(tests::seed()) + " max_success=" + std::to_string(tests::scaled(200));
-    ::setenv("RC_PARAMS", parameters.c_str(), 0);
+    ::setenv("RC_PARAMS", parameters.c_str(), 1);
 }
 
 /// A number is the seed of one operation, so that a world shrinks by whole ones.

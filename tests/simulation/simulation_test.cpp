@@ -7,12 +7,12 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "simulation/sanitizer.hpp"
 #include "support/catch.hpp"
+#include "support/environment.hpp"
 #include "support/scale.hpp"
 #include "support/seed.hpp"
 
@@ -39,8 +39,8 @@ void tell_of_crash(int signal) {
 
 /// ROOMCAST_SCHEDULES, or as many as ROOMCAST_TEST_SCALE makes of `count`.
 std::size_t schedules(std::size_t count, std::size_t of) {
-    const char* given = std::getenv("ROOMCAST_SCHEDULES");
-    return given ? static_cast<std::size_t>(std::strtoull(given, nullptr, 10)) * count / of : tests::scaled(count);
+    const auto given = tests::from_environment<std::size_t>("ROOMCAST_SCHEDULES", 1);
+    return given ? *given * count / of : tests::scaled(count);
 }
 
 /// The first schedule is the seed's own, the next that of the next seed.
@@ -67,8 +67,12 @@ void check(Membership membership, std::size_t count) {
 
 }  // namespace
 
-TEST_CASE("no schedule breaks a promise, one room a user") { check(Membership::one_room_per_user, 50'000); }
-TEST_CASE("no schedule breaks a promise, one room a connection") { check(Membership::one_room_per_connection, 20'000); }
+TEST_CASE("no schedule breaks a promise, one room a user", "[invariant-4]") {
+    check(Membership::one_room_per_user, 50'000);
+}
+TEST_CASE("no schedule breaks a promise, one room a connection", "[invariant-10]") {
+    check(Membership::one_room_per_connection, 20'000);
+}
 TEST_CASE("no schedule breaks a promise, many rooms") { check(Membership::many_rooms, 30'000); }
 
 TEST_CASE("a seed replays its schedule, step for step") {

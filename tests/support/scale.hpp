@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
+#include <limits>
+
+#include "support/environment.hpp"
 
 namespace tests {
 
@@ -21,10 +23,10 @@ inline constexpr bool instrumented = false;
 #endif
 
 /// `count` operations, times the environment's ROOMCAST_TEST_SCALE (a decimal
-/// number; 1 when it is not set), at least one.
+/// number above 0; 1 when it is not set), at least one.
 inline std::size_t scaled(std::size_t count) {
-    const char* scale = std::getenv("ROOMCAST_TEST_SCALE");
-    const double factor = scale ? std::atof(scale) : 1.0;
+    const double factor =
+        from_environment("ROOMCAST_TEST_SCALE", std::numeric_limits<double>::min()).value_or(1.0);
     return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(count) * factor));
 }
 

@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <iostream>
 #include <random>
+
+#include "support/environment.hpp"
 
 namespace tests {
 
@@ -12,8 +13,8 @@ namespace tests {
 /// be repeated, otherwise a new one; printed once.
 inline std::uint64_t seed() {
     static const std::uint64_t value = [] {
-        const char* given = std::getenv("ROOMCAST_SEED");
-        const std::uint64_t chosen = given ? std::strtoull(given, nullptr, 0) : std::random_device()();
+        const auto given = from_environment<std::uint64_t>("ROOMCAST_SEED");
+        const std::uint64_t chosen = given ? *given : std::random_device()();
         std::cout << "ROOMCAST_SEED=" << chosen << std::endl;
         return chosen;
     }();
