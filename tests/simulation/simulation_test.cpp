@@ -39,7 +39,7 @@ void tell_of_crash(int signal) {
 
 /// ROOMCAST_SCHEDULES, or as many as ROOMCAST_TEST_SCALE makes of `count`.
 std::size_t schedules(std::size_t count, std::size_t of) {
-    const auto given = tests::from_environment<std::size_t>("ROOMCAST_SCHEDULES", 1);
+    const auto given = tests::from_environment<std::size_t>("ROOMCAST_SCHEDULES", true);
     return given ? *given * count / of : tests::scaled(count);
 }
 

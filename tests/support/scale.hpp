@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <limits>
 
 #include "support/environment.hpp"
 
@@ -25,8 +24,7 @@ inline constexpr bool instrumented = false;
 /// `count` operations, times the environment's ROOMCAST_TEST_SCALE (a decimal
 /// number above 0; 1 when it is not set), at least one.
 inline std::size_t scaled(std::size_t count) {
-    const double factor =
-        from_environment("ROOMCAST_TEST_SCALE", std::numeric_limits<double>::min()).value_or(1.0);
+    const double factor = from_environment<double>("ROOMCAST_TEST_SCALE", true).value_or(1.0);
     return std::max<std::size_t>(1, static_cast<std::size_t>(static_cast<double>(count) * factor));
 }
 
