@@ -25,8 +25,8 @@ void insert(Index& index, Entry& record) {
     index.reserve(record.hash);
     index.insert(record, record.hash);
 }
-/// As a good hash does.
-std::uint32_t spread(int i) { return static_cast<std::uint32_t>(i + 1) * 0x9e3779b9U; }
+/// As a good hash does; the first is 0, which no place is marked with.
+std::uint32_t spread(int i) { return static_cast<std::uint32_t>(i) * 0x9e3779b9U; }
 }  // namespace
 
 TEST_CASE("an index erases by identity: an equal record stays", "[invariant-12]") {
@@ -52,6 +52,17 @@ TEST_CASE("an index with nothing in it holds no memory", "[invariant-11]") {
     insert(index, record);
     CHECK(unit::allocations::live_bytes() > before);
     index.erase(record, record.hash);
+    CHECK(unit::allocations::live_bytes() == before);
+}
+
+TEST_CASE("an index that goes with records in it gives its memory back", "[invariant-11]") {
+    std::vector<Entry> records;
+    for (int i = 0; i < 5'000; ++i) records.push_back({i, spread(i)});
+    const auto before = unit::allocations::live_bytes();
+    {
+        Index index;
+        for (Entry& r : records) insert(index, r);
+    }
     CHECK(unit::allocations::live_bytes() == before);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "unit/allocations.hpp"
 
 namespace {
 using roomcast::MessageClass;
@@ -72,7 +73,7 @@ TEST_CASE("an outbox counts messages and control events apart") {
     CHECK(f.content() == Texts{"abc", "reply"});
 }
 
-TEST_CASE("an outbox gives up the oldest message, never control events, and marks where it lay") {
+TEST_CASE("an outbox gives up the oldest message, never control events, and marks where it lay", "[invariant-10]") {
     Fixture f;
     f.control("reply");
     f.message(f.a, "a1", 1);
@@ -101,7 +102,7 @@ TEST_CASE("a gap grows while nothing of its room lies between") {
     }
 }
 
-TEST_CASE("an outbox gives up the least valuable class first") {
+TEST_CASE("an outbox gives up the least valuable class first", "[invariant-10]") {
     Fixture f;
     f.message(f.a, "paid", 1, MessageClass::paid);
     f.message(f.a, "staff", 2, MessageClass::moderator);
@@ -148,6 +149,16 @@ TEST_CASE("what was taken out is not put back before a newer one with its key") 
     CHECK(f.outbox.put_back(first));
     CHECK(f.outbox.data_count == 1);
     CHECK(f.content() == Texts{"~1:1-1", "v2"});
+}
+
+TEST_CASE("of what comes with the key of a message under way the newest alone waits") {
+    Fixture f;
+    f.message(f.a, "v1", 0, MessageClass::bulk, 7);
+    auto& first = f.outbox.take_out();
+    CHECK_FALSE(f.message(f.a, "v2", 0, MessageClass::bulk, 7));
+    CHECK(f.message(f.a, "v3", 0, MessageClass::bulk, 7));
+    f.outbox.finish(first);
+    CHECK(f.content() == Texts{"v3"});
 }
 
 TEST_CASE("what is put back is replaced by what comes then") {
@@ -207,4 +218,28 @@ TEST_CASE("gaps between which something without a number was given up become one
     }
     f.shed(6);
     CHECK(f.content() == Texts{"~3:1-3"});
+}
+
+TEST_CASE("a gap that is put back takes in the one that was made meanwhile") {
+    Fixture f;
+    f.message(f.a, "a1", 1);
+    f.message(f.a, "a2", 2);
+    f.message(f.a, "a3", 3);
+    f.shed(1);
+    auto& gap = f.outbox.take_out();
+    f.shed(1);
+    CHECK_FALSE(f.outbox.put_back(gap));
+    CHECK(f.content() == Texts{"~2:1-2", "a3"});
+}
+
+TEST_CASE("an outbox in which something waits gives its memory back when it goes", "[invariant-11]") {
+    const auto before = unit::allocations::live_bytes();
+    {
+        Fixture f;
+        f.message(f.a, "likes", 0, MessageClass::bulk, 7);
+        f.message(f.b, "likes", 0, MessageClass::bulk, 7);
+        f.message(f.a, "a1", 1);
+        f.shed(1);
+    }
+    CHECK(unit::allocations::live_bytes() == before);
 }

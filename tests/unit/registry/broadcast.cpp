@@ -42,12 +42,13 @@ TEST_CASE("filters choose by tags and leave one connection out") {
     w.rooms.broadcast("r", "need 1", {.require = 1});
     w.rooms.broadcast("r", "need 1 and 2", {.require = 3});
     w.rooms.broadcast("r", "without 2", {.exclude = 2});
+    w.rooms.broadcast("r", "without either", {.exclude = 3});
     w.rooms.broadcast("r", "1 without 2", {.require = 1, .exclude = 2});
     w.rooms.broadcast("r", "not one", {.except = &one});
     w.rooms.publish(plain, "r", "published", {.require = 2});
     const auto stranger = make_fake();
     w.rooms.broadcast("r", "all", {.except = &stranger});
-    CHECK(plain->frames() == Texts{"without 2", "not one", "all"});
+    CHECK(plain->frames() == Texts{"without 2", "without either", "not one", "all"});
     CHECK(one->frames() == Texts{"need 1", "without 2", "1 without 2", "all"});
     CHECK(both->frames() == Texts{"need 1", "need 1 and 2", "not one", "published", "all"});
 }
@@ -132,6 +133,35 @@ TEST_CASE("a message is encoded once for each encoding in use, whatever the numb
     for (std::size_t i = 0; i < sessions.size(); ++i) CHECK(sessions[i].sent == sessions[i % 2].sent);
 }
 
+TEST_CASE("a message is not encoded for those who have left") {
+    struct Session {
+        int wanted = 0;
+        int heard = 0;
+        SendStatus send(const Frame& frame) {
+            heard += frame.view() == "x";
+            return SendStatus::accepted;
+        }
+        void close(CloseCode, std::string_view) {}
+        int encoding() const { return wanted; }
+        static Frame encode(const Message& message, int encoding) {
+            if (encoding == 1 && message.payload.view() == "x") throw std::runtime_error("told to throw");
+            return message.payload;
+        }
+    };
+    RoomRegistry<Session*> rooms;
+    Session ann, bob{.wanted = 1}, cat{.wanted = 1};
+    REQUIRE(rooms.join(&ann, {.user = "ann", .room = "r"}));
+    REQUIRE(rooms.join(&bob, {.user = "bob", .room = "r"}));
+    REQUIRE(rooms.join(&cat, {.user = "cat", .room = "r"}));
+    rooms.leave(&bob, "r");
+    rooms.broadcast("r", "x");  // cat cannot have it, so nobody has
+    CHECK(ann.heard == 0);
+    rooms.disconnect(&cat);
+    rooms.broadcast("r", "x");
+    CHECK(ann.heard == 1);
+    CHECK(rooms.statistics().not_encoded == 1);
+}
+
 TEST_CASE("a message that cannot be encoded uses no number and stops nothing") {
     World w;
     const auto ann = w.member("ann", "r");
@@ -182,7 +212,8 @@ TEST_CASE("all members hear one order, also of what is broadcast from within sen
     for (const auto& c : members) CHECK(c->frames() == order);
 }
 
-TEST_CASE("what one thread says in the middle of a message is heard in the order in which it said it", "[invariant-5]") {
+TEST_CASE("what one thread says in the middle of a message is heard in the order in which it said it",
+          "[invariant-5]") {
     World w;
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
     ann->on_send = [&](std::string_view frame) {

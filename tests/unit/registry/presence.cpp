@@ -137,6 +137,27 @@ TEST_CASE("more comings and goings than can be named are told as counts") {
     CHECK(presence(ann) == Texts{"=r 1/1 -u1"});
 }
 
+TEST_CASE("twice as many comings and goings are named as a room that is named has users, and no more") {
+    World w{told(2)};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    w.after(1s);
+    const auto cid = w.member("cid", "r"), dan = w.member("dan", "r");
+    SECTION("four") {
+        w.rooms.disconnect(ann);
+        w.rooms.disconnect(bob);
+        w.after(1s);
+        CHECK(presence(cid) == Texts{"=r 2/2 +cid +dan -ann -bob"});
+    }
+    SECTION("five, though one is undone") {
+        const auto eve = w.member("eve", "r"), tab = w.member("cid/2", "r");
+        w.rooms.disconnect(ann);
+        w.rooms.disconnect(bob);
+        w.rooms.disconnect(eve);
+        w.after(1s);
+        CHECK(presence(cid) == Texts{"=r 2/3"});
+    }
+}
+
 TEST_CASE("a room may end while somebody is to be named") {
     World w{told(10)};
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
