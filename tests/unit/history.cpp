@@ -9,7 +9,7 @@ using unit::Frame;
 using unit::HistoryEntry;
 using unit::Instant;
 
-TEMPLATE_TEST_CASE("a history store keeps its contract", "", NoHistory, MemoryHistory) {
+TEMPLATE_TEST_CASE("a history store keeps its contract", "[invariant-10]", NoHistory, MemoryHistory) {
     unit::history_contract<TestType>();
 }
 

@@ -30,7 +30,7 @@ TEST_CASE("the first message goes at once, what comes in its window goes out as 
     CHECK(bob->frames() == ann->frames());
 }
 
-TEST_CASE("while it is busy a room sends once a window; after a pause of one it sends at once again") {
+TEST_CASE("while it is busy a room sends once a window, after a pause of one at once again") {
     World w{batching()};
     const auto ann = w.member("ann", "r");
     say(w, 1, 2);
@@ -70,7 +70,7 @@ TEST_CASE("poll is asked for at a batch's time, and says it") {
     CHECK(ann->frames().size() == 2);
 }
 
-TEST_CASE("a batch that is full goes before its time") {
+TEST_CASE("a batch that is full goes before its time", "[invariant-10]") {
     Options options = batching();
     const bool in_bytes = GENERATE(false, true);
     (in_bytes ? options.batch_bytes : options.batch_messages) = in_bytes ? 6 : 3;

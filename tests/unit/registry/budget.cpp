@@ -33,7 +33,7 @@ TEST_CASE("outboxes and histories are added up, and come back to nothing") {
     CHECK(used(w) == 0);
 }
 
-TEST_CASE("past the budget the history of the room that was silent longest shrinks first") {
+TEST_CASE("past the budget the history of the room that was silent longest shrinks first", "[invariant-10]") {
     World w{bounded(10'000)};
     const auto ann = w.member("ann", "old");
     REQUIRE(w.join(ann, "new"));
@@ -51,7 +51,7 @@ TEST_CASE("past the budget the history of the room that was silent longest shrin
     CHECK(w.log->replies.back().position.seq == 4);
 }
 
-TEST_CASE("when histories have given what they can, whoever has read nothing for longest goes") {
+TEST_CASE("when histories have given what they can, whoever has read nothing for longest goes", "[invariant-10]") {
     Options options = bounded(10'000);
     options.room.history = 0;
     World w{options};
@@ -86,7 +86,7 @@ TEST_CASE("a busy room's own history gives way when nothing else is left to give
     CHECK_FALSE(w.log->replies.back().recovered);
 }
 
-TEST_CASE("when nothing gives way, joins are refused, and taken again when there is room") {
+TEST_CASE("when nothing gives way, joins are refused, and taken again when there is room", "[invariant-10]") {
     Options options = bounded(2'000);
     options.room.history = 0;
     World w{options};

@@ -132,7 +132,7 @@ TEST_CASE("a lingering room keeps its numbers and its history") {
     CHECK(w.rooms.room_count() == 0);
 }
 
-TEST_CASE("numbers that a lost room had given are not recovered from the next of its name") {
+TEST_CASE("numbers that a lost room had given are not recovered from the next of its name", "[invariant-6]") {
     World w{{.room = {.history = 10}}};
     const auto ann = w.member("ann", "r");
     w.rooms.broadcast("r", "old");
@@ -174,7 +174,7 @@ TEST_CASE("what has no such message cannot delete it, nor who is not in the room
     CHECK(ann->frames() == Texts{"m1", "#r 1"});
 }
 
-TEST_CASE("a deletion is never given up by a slow reader's outbox") {
+TEST_CASE("a deletion is never given up by a slow reader's outbox", "[invariant-10]") {
     World w{{.outbox_messages = 1}};
     const auto ann = w.member("ann", "r");
     w.rooms.broadcast("r", "m1");
@@ -205,7 +205,7 @@ TEST_CASE("a reset begins the numbers anew, in a new epoch and with an empty his
     CHECK(w.log->replies.back().history == Texts{"1=new 1"});
 }
 
-TEST_CASE("history older than its age is not given, nor called recovered") {
+TEST_CASE("history older than its age is not given, nor called recovered", "[invariant-6]") {
     Options options;
     options.room.history = 10;
     options.room.history_age = 60s;
@@ -236,7 +236,8 @@ TEST_CASE("who missed nothing has recovered, though history is empty") {
     CHECK(w.log->replies.back().history.empty());
 }
 
-TEST_CASE("a busy connection's join waits in its outbox with all of its history, and what follows is live", "[invariant-6]") {
+TEST_CASE("a busy connection's join waits in its outbox with all of its history, and what follows is live",
+          "[invariant-6]") {
     Options options;
     options.room.history = 10;
     World w{options};

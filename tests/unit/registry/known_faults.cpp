@@ -35,7 +35,7 @@ TEST_CASE("goim: who is alone in a room and joins it again is still in it", "[in
 
 // The other face: who looks the room up just before the last one leaves it is put into the dropped one.
 // https://github.com/Terry-Mao/goim/issues/391
-TEST_CASE("goim: who joins while the last one is leaving is in a room that lives") {
+TEST_CASE("goim: who joins while the last one is leaving is in a room that lives", "[invariant-1]") {
     World w;
     const auto ann = w.member("ann", "r"), bob = make_fake("bob"), cid = make_fake("cid");
     ann->on_send = [&](std::string_view text) {
@@ -68,7 +68,7 @@ TEST_CASE("goim: a join that fails, and the disconnect after it, cut nobody else
 }
 
 // The same Del, run twice for one connection, counts it down twice: room.go, Online.
-TEST_CASE("goim: however often and by whatever way somebody goes, the counts never fall below zero") {
+TEST_CASE("goim: however often and by whatever way somebody goes, the counts never fall below zero", "[invariant-12]") {
     World w{{.grace = 1s, .close_timeout = 1s}};
     w.rooms.create_room("r", {.keep_empty = true});
     const auto ann = w.member("ann", "r");
@@ -164,7 +164,8 @@ TEST_CASE("centrifuge: an end that is told late does not end the newer membershi
 
 // There who evicts takes the hub's lock, which the fan-out that found the full buffer holds.
 // https://github.com/superplanehq/superplane/issues/6427
-TEST_CASE("hubs that evict while they send: a slow reader that goes in the middle of a message stops nobody") {
+TEST_CASE("hubs that evict while they send: a slow reader that goes in the middle of a message stops nobody",
+          "[invariant-7]") {
     Options options;
     options.outbox_messages = 1;
     options.room.slow_readers = SlowReaders::disconnect;

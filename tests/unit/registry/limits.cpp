@@ -53,7 +53,7 @@ TEST_CASE("the newest device can be refused instead", "[invariant-10]") {
     CHECK(one->frames() == Texts{"! 4003 s"});
 }
 
-TEST_CASE("rooms are limited; without a lingering one a new one is refused", "[invariant-10]") {
+TEST_CASE("rooms are limited, and without a lingering one a new one is refused", "[invariant-10]") {
     World w{{.max_rooms = 2}};
     const auto ann = w.member("ann", "a");
     w.member("bob", "b");
@@ -90,7 +90,7 @@ TEST_CASE("a connection takes as many rooms as it may", "[invariant-10]") {
     CHECK(w.join(ann, "c"));
 }
 
-TEST_CASE("connections are limited; removed ones do not count", "[invariant-10]") {
+TEST_CASE("connections are limited, but removed ones do not count", "[invariant-10]") {
     World w{{.max_connections = 2}};
     const auto ann = w.member("ann", "r");
     REQUIRE(w.rooms.attach(make_fake()));

@@ -5,7 +5,7 @@ namespace {
 using namespace unit;
 }  // namespace
 
-TEST_CASE("a user has one rate over all devices, and over reconnects") {
+TEST_CASE("a user has one rate over all devices, and over reconnects", "[invariant-10]") {
     World w{{.user_rate = {1, 2}}};
     const auto phone = w.member("ann/1", "r"), tab = w.member("ann/2", "r"), bob = w.member("bob", "r");
     CHECK(w.rooms.publish(phone, "r", "1") == Delivery::sent);
@@ -62,7 +62,8 @@ TEST_CASE("rates are forgotten when nobody needs them, and poll says when it has
     CHECK(w.rooms.publish(ann, "r", "2") == Delivery::no_room);
 }
 
-TEST_CASE("a room above its cap leaves messages out, without a number, and tells how many once a second") {
+TEST_CASE("a room above its cap leaves messages out, without a number, and tells how many once a second",
+          "[invariant-10]") {
     Options options;
     options.room.rate = {2, 2};
     World w{options};

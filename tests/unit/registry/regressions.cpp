@@ -71,7 +71,8 @@ TEST_CASE("nothing is sent to a connection after its disconnect has returned on 
     }
 }
 
-TEST_CASE("a message whose publisher was kicked before its turn is not said, and its publisher told so") {
+TEST_CASE("a message whose publisher was kicked before its turn is not said, and its publisher told so",
+          "[invariant-4]") {
     World w{{.membership = Membership::many_rooms}};
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
     bob->on_send = [&](std::string_view text) {
@@ -85,7 +86,7 @@ TEST_CASE("a message whose publisher was kicked before its turn is not said, and
     CHECK(w.rooms.position("r")->seq == 1);
 }
 
-TEST_CASE("a message whose publisher left before its turn is said, and answered before `left`") {
+TEST_CASE("a message whose publisher left before its turn is said, and answered before `left`", "[invariant-4]") {
     World w;
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
     bob->on_send = [&](std::string_view text) {
@@ -187,7 +188,7 @@ TEST_CASE("what waits for a busy connection is not sent after its close") {
     CHECK(ann->frames().empty());
 }
 
-TEST_CASE("joins that nobody answers yet are bounded for each connection") {
+TEST_CASE("joins that nobody answers yet are bounded for each connection", "[invariant-10]") {
     World w{{.turn_sends = 1}};
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
     w.rooms.broadcast("r", "long");  // parked after one send
@@ -312,7 +313,7 @@ TEST_CASE("who comes back into a room hears first that it was removed, however m
     }
 }
 
-TEST_CASE("a deletion that a reset has overtaken deletes nothing of the new numbers") {
+TEST_CASE("a deletion that a reset has overtaken deletes nothing of the new numbers", "[invariant-6]") {
     World w{{.room = {.history = 10}}};
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
     for (const auto& text : numbered("m", 1, 2)) w.rooms.broadcast("r", text);

@@ -172,7 +172,7 @@ TEST_CASE("kicked from its only room a connection goes altogether, by the defaul
     CHECK(w.rooms.count() == Counts{1, 1});
 }
 
-TEST_CASE("kicked from one of many rooms a connection hears `removed` and stays") {
+TEST_CASE("kicked from one of many rooms a connection hears `removed` and stays", "[invariant-7]") {
     World w{{.membership = Membership::many_rooms}};
     const auto ann = w.member("ann", "a");
     REQUIRE(w.join(ann, "b"));
