@@ -141,6 +141,30 @@ TEST_CASE("a batch is joined for each encoding in use") {
     CHECK(counted->frames() == Texts{"1:m1", "2:m2\n3:m3"});
 }
 
+TEST_CASE("a batch that cannot be joined goes message by message", "[invariant-8]") {
+    struct Session {
+        Texts heard{};
+        SendStatus send(const Frame& frame) {
+            heard.emplace_back(frame.view());
+            return SendStatus::accepted;
+        }
+        void close(CloseCode, std::string_view) {}
+        static Frame join_frames(std::span<const Frame>) { throw std::runtime_error("told to throw"); }
+    };
+    struct Traits : DefaultTraits {
+        using clock = ManualClock;
+        using events = SilentEvents;
+    };
+    ManualClock clock;
+    RoomRegistry<Session*, Traits> rooms({.room = {.batch_window = 10ms}}, {{}, {}, clock});
+    Session ann;
+    REQUIRE(rooms.join(&ann, {.user = "ann", .room = "r"}));
+    for (const auto& text : numbered("m", 1, 3)) rooms.broadcast("r", text);
+    clock.advance(10ms);
+    rooms.poll();
+    CHECK(ann.heard == Texts{"m1", "m2", "m3"});
+}
+
 TEST_CASE("a busy connection has a batch waiting message by message", "[invariant-10]") {
     Options options = batching();
     options.outbox_messages = 2;

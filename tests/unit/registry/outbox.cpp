@@ -149,6 +149,20 @@ TEST_CASE("what is dropped after a gap went out has a gap of its own", "[invaria
     CHECK(ann->frames() == Texts{"~r 2:1-2", "~r 1:3-3", "m4", "m5"});
 }
 
+TEST_CASE("a gap that cannot be written ends its connection alone", "[invariant-8]") {
+    Options options;
+    options.outbox_messages = 1;
+    World w{options};
+    const auto ann = w.member("ann", "throw"), bob = w.member("bob", "throw");
+    ann->stall();
+    say(w, 1, 2, "throw");
+    ann->release();
+    w.log->events.clear();
+    w.rooms.writable(ann);
+    CHECK(w.log->events == Texts{"left throw ann/ann broken internal_error*"});
+    CHECK(bob->frames() == Texts{"m1", "m2"});
+}
+
 TEST_CASE("a gap that was not taken grows while it waits", "[invariant-10]") {
     World w{{.outbox_messages = 2}};
     const auto ann = w.member("ann", "r");

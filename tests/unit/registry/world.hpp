@@ -133,7 +133,7 @@ struct Log {
 /// published with a ticket, `no room id` or `no +room id` when that, or a
 /// join, is cancelled, `=room users/connections +came -went` presence,
 /// `#room seq` deleted, `^room` reset, `%room count` sampled. The ticket
-/// `throw` does.
+/// `throw` does, and the gap of a room of that name.
 struct ShortEvents {
     std::shared_ptr<Log> log = std::make_shared<Log>();
 
@@ -185,6 +185,7 @@ struct ShortEvents {
     template <class T>
     std::string gap(const GapEvent<T>& e) const {
         assert_unlocked("gap");
+        if (e.room == "throw") throw std::runtime_error("told to throw");
         return "~" + e.room + ' ' + std::to_string(e.dropped) + ':' + std::to_string(e.from) + '-' +
                std::to_string(e.to);
     }
