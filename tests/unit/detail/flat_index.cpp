@@ -80,7 +80,7 @@ TEST_CASE("an index does what a map does, also when many records share few place
                 slot.reset();
             } else {
                 // The last places, so that runs wrap around.
-                slot = std::make_unique<Entry>(Entry{key, static_cast<std::uint32_t>(-1 - random() % places)});
+                slot = std::make_unique<Entry>(Entry{key, static_cast<std::uint32_t>(~(random() % places))});
                 insert(index, *slot);
             }
             if (step % 50 != 0) continue;
