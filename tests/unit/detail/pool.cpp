@@ -13,7 +13,7 @@
 
 namespace {
 struct Guest : roomcast::detail::Pooled {
-    explicit Guest(int v, int* count = nullptr) : value(v), alive(count) {
+    explicit Guest(int v, int* living = nullptr) : value(v), alive(living) {
         if (v < 0) throw std::runtime_error("no such value");
         if (alive) ++*alive;
     }
