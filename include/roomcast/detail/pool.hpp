@@ -21,7 +21,7 @@ struct Pooled {
 
 /// Memory for records of one type, which come in great numbers: a slab at a
 /// time, without a header for each. A slab in which no record is left is given
-/// back, but for one while there are records. All is O(1), but for a new slab.
+/// back, but for one while there are records. All is O(1).
 ///
 /// Thread safety: none. Records may be destroyed elsewhere, their remains come
 /// back by `take_back`.
