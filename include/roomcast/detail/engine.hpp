@@ -170,7 +170,9 @@ private:
             Unlocked unlocked(lock);
             remains = mine.empty_out();
         }
-        while (core.pools.take_back(remains, 256)) const Unlocked others_turn(lock);
+        while (core.pools.take_back(remains, 256)) {
+            const Unlocked others_turn(lock);
+        }
     }
 
     static constexpr int most_tellings = 1024;  // of at most 64 events
