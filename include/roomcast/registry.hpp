@@ -96,11 +96,9 @@ public:
     [[nodiscard]] JoinResult join(Connection c, Join join) {
         const int encoding = checked_encoding(c);
         auto info = make_info(std::move(join.info));
-        auto item = std::make_unique<detail::JoinItem<T>>();
-        item->context = std::move(join.context);
         Call call(engine_);
         if (shutting_down()) return {JoinStatus::refused, Refusal::shutting_down};
-        return detail::Admission<T>(engine_.core, call.work()).join(c, encoding, join, std::move(info), item);
+        return detail::Admission<T>(engine_.core, call.work()).join(c, encoding, join, std::move(info));
     }
 
     /// Ends one membership. The connection hears `left`, stays known, and is

@@ -48,9 +48,13 @@ void Reference::end(int c, int r, LeaveCause cause, CloseCode code, bool told, P
     if (cause == LeaveCause::removed) expelled_.insert(how.stay);
     const bool waits = how.farewell == Farewell::left &&
                        std::any_of(room.queue.begin(), room.queue.end(), [&](auto& item) { return item.stay == how.stay; });
-    if (waits) room.leaving.push_back(how);
+    // Where nobody works and there is nobody to tell, nobody waits for the room.
+    const bool at_once = how.farewell == Farewell::silent && !room.scheduled && room.batch.empty() && !at(c).outbox &&
+                         room.options.presence.count() <= 0 && room.options.rate.per_second <= 0;
+    if (at_once) one_reason_less(c);
+    else if (waits) room.leaving.push_back(how);
     else room.ended.push_back(how);
-    schedule(r);
+    if (!at_once || room.stays.empty()) schedule(r);
     if (!told) return;
     EventText event{.kind = roomcast::EventKind::left, .room = room_name(r), .user = user_name(at(c).user),
                     .connection = "c" + std::to_string(c)};

@@ -38,17 +38,19 @@ public:
         if (new_device && too_many_devices(0) > 0 && directory_.options().devices == DeviceLimit::refuse)
             return refuse(Refusal::too_many_devices);
 
-        MadeUser made_user;
-        if (name && !user_) made_user = make_user(*name);
-        auto made_connection = make_connection(handle, encoding);
+        auto id = name && !user_ ? typename T::user_id(*name) : typename T::user_id();
+        if (name && !user_) reserve_user();
+        if (!connection_) reserve_connection();
 
-        commit_identity(std::move(made_user), std::move(made_connection), new_device);
+        // From here on nothing fails.
+        if (name && !user_) make_user(std::move(id));
+        if (!connection_) make_connection(handle, encoding);
+        if (new_device) directory_.give_user(*connection_, *user_);
         if (new_device) drop_oldest_devices();
         return {AttachStatus::attached, Refusal::none};
     }
 
-    JoinResult join(typename T::connection_type& handle, int encoding, BasicJoin<T>& join, Info&& info,
-                    std::unique_ptr<JoinItem<T>>& item) {
+    JoinResult join(typename T::connection_type& handle, int encoding, BasicJoin<T>& join, Info&& info) {
         const auto refuse = [](Refusal refusal) { return JoinResult{JoinStatus::refused, refusal}; };
         if (!directory_.valid(join.room) || (join.user && !directory_.valid(*join.user))) return refuse(Refusal::bad_id);
         const Refusal no = look_at(handle, join.user);
@@ -59,7 +61,7 @@ public:
         member_ = user_ && room_ ? directory_.member(*user_, *room_) : nullptr;
         find_replaced(join);
         if (connection_ && room_)
-            if (auto* m = directory_.membership(*connection_, *room_)) return stay(*m, join, std::move(info), item);
+            if (auto* m = directory_.membership(*connection_, *room_)) return stay(*m, join, std::move(info));
 
         find_what_must_go();
         if (const Refusal full = admit(join); full != Refusal::none) return refuse(full);
@@ -73,46 +75,43 @@ public:
             made_room->creator.emplace(user_ ? user_->id : typename T::user_id(*join.user));
         }
         Room& room = room_ ? *room_ : *made_room;
-        MadeUser made_user;
-        if (!user_) made_user = make_user(*join.user);
-        User<T>& user = user_ ? *user_ : *made_user;
-        typename Pool<Member<T>>::Made made_member;
-        if (!member_) made_member = core_.pools.members.make(user, room);
-        auto membership = core_.pools.memberships.make();
+        auto id = user_ ? typename T::user_id() : typename T::user_id(*join.user);
+        if (!user_) reserve_user();
+        if (!member_) core_.pools.members.reserve(1);
         std::vector<Follower> followers;
         if (leaving_ && follows()) {
             followers.reserve(leaving_->device_count);
             for (auto* m = leaving_->devices.front(); m; m = leaving_->devices.next(*m))
                 if (m->connection != connection_ && m->connection != replaced_)
-                    followers.push_back({m, core_.pools.memberships.make(), std::make_unique<JoinItem<T>>()});
+                    followers.push_back({m->connection, m->tags.load(std::memory_order_relaxed), make_item(room)});
         }
+        auto item = make_item(room);
+        core_.pools.memberships.reserve(followers.size() + 1);
         room.places.reserve(followers.size() + 1);
-        auto made_connection = make_connection(handle, encoding);
+        if (!connection_) reserve_connection();
 
-        // From here on nothing fails.
+        // From here on nothing fails. What was reserved is made before anything is freed.
+        if (!user_) make_user(std::move(id));
+        if (!connection_) make_connection(handle, encoding);
+        const bool device_added = member_ != nullptr;
+        if (!device_added) member_ = &core_.pools.members.make(*user_, room);
+        Membership<T>& m = core_.pools.memberships.make();
+        m.tags.store(join.tags, std::memory_order_relaxed);
         if (made_room) insert_room(std::move(made_room));
         room_ = &room;
-        commit_identity(std::move(made_user), std::move(made_connection), new_device);
-        if (made_member) {
-            member_ = made_member.get();
-            member_->info.swap(info);
-            directory_.add_member(std::move(made_member), work_);
-        } else if (join.update_info) {
-            member_->info.swap(info);  // the old one is freed without the lock
-        }
-        const bool device_added = member_->device_count != 0;
+        if (new_device) directory_.give_user(*connection_, *user_);
+        if (!device_added || join.update_info) member_->info.swap(info);  // the old one is freed without the lock
+        if (!device_added) directory_.add_member(*member_, work_);
         Room* const from = leaving_ ? leaving_->room : leaving_alone_ ? leaving_alone_->room : nullptr;
         wake_up(room);
 
         // The new place first, so that the user is never without one.
-        Membership<T>& m = *membership;
-        m.tags.store(join.tags, std::memory_order_relaxed);
-        directory_.enter(std::move(membership), *connection_, *member_);
+        directory_.enter(m, *connection_, *member_);
         const bool left_from = leaving_ || (leaving_alone_ && leaving_alone_->member->device_count == 1);
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
                                     left_from, followers.size() + 1);
         leave_old_places(m);
-        queue(m, *item.release(), join.since, join.history, from);
+        take_in(m, std::move(item), join, from);
         for (auto& follower : followers) follow(follower, from);
         if (replaced_) drop_replaced();
         if (new_device) drop_oldest_devices();
@@ -129,13 +128,10 @@ public:
     }
 
 private:
-    using MadeUser = typename Pool<User<T>>::Made;
-    using MadeConnection = typename Pool<Connection>::Made;
-
     /// A device that goes with its user, under OtherDevices::follow.
     struct Follower {
-        Membership<T>* old;
-        typename Pool<Membership<T>>::Made membership;
+        Connection* connection;
+        std::uint64_t tags;
         std::unique_ptr<JoinItem<T>> item;
     };
 
@@ -226,14 +222,21 @@ private:
         return count;
     }
 
-    [[nodiscard]] MadeUser make_user(typename T::user_view id) {
-        directory_.reserve_user(user_hash_);
-        return core_.pools.users.make(id, user_hash_);
+    void reserve_user() {
+        core_.pools.users.reserve(1);
+        directory_.reserve_user();
     }
-    [[nodiscard]] MadeConnection make_connection(typename T::connection_type& handle, int encoding) {
-        if (connection_) return {};
-        directory_.reserve_connection(connection_hash_);
-        return core_.pools.connections.make(std::move(handle), encoding, connection_hash_);
+    void make_user(typename T::user_id&& id) noexcept {
+        user_ = &core_.pools.users.make(std::move(id), user_hash_);
+        directory_.insert(*user_);
+    }
+    void reserve_connection() {
+        core_.pools.connections.reserve(1);
+        directory_.reserve_connection();
+    }
+    void make_connection(typename T::connection_type& handle, int encoding) noexcept {
+        connection_ = &core_.pools.connections.make(std::move(handle), encoding, connection_hash_);
+        directory_.insert(*connection_);
     }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
         core_.timers.reserve(directory_.room_count() + 1);
@@ -246,18 +249,6 @@ private:
         if (room.options.idle.count() > 0) room.idle_since = core_.clock.now();
         core_.timers.update(room);
     }
-    void commit_identity(MadeUser made_user, MadeConnection made_connection, bool new_device) noexcept {
-        if (made_user) {
-            user_ = made_user.get();
-            directory_.insert_user(std::move(made_user));
-        }
-        if (made_connection) {
-            connection_ = made_connection.get();
-            directory_.insert_connection(std::move(made_connection));
-        }
-        if (new_device) directory_.give_user(*connection_, *user_);
-    }
-
     /// Ends what the new membership `entered` must not stand beside. Their old
     /// room comes to work before the new one: what waits there for them goes.
     void leave_old_places(const Membership<T>& entered) noexcept {
@@ -281,12 +272,12 @@ private:
     }
 
     void follow(Follower& follower, Room* from) noexcept {
-        Connection& c = *follower.old->connection;
-        Membership<T>& m = *follower.membership;
-        m.tags.store(follower.old->tags.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        directory_.enter(std::move(follower.membership), c, *member_);
+        Membership<T>& m = core_.pools.memberships.make();
+        m.tags.store(follower.tags, std::memory_order_relaxed);
+        directory_.enter(m, *follower.connection, *member_);
+        if (!follower.item) return directory_.admit(m);
         follower.item->follower = true;
-        queue(m, *follower.item.release(), {}, 0, from);
+        queue(m, std::move(follower.item), from);
     }
 
     void drop_replaced() noexcept {
@@ -306,26 +297,38 @@ private:
         core_.timers.update(room);
     }
 
-    void queue(Membership<T>& m, JoinItem<T>& item, std::optional<Position> since, std::size_t history,
-               Room* from) noexcept {
-        item.membership = &m;
+    /// What waits for the room's turn to tell of a join; null where there is
+    /// nobody to tell, and nobody and nothing that it has to wait for.
+    [[nodiscard]] static std::unique_ptr<JoinItem<T>> make_item(const Room& room) {
+        const bool waits = is_told<T> || room.scheduled || room.parcel.count != 0 || room.news;
+        return waits ? std::make_unique<JoinItem<T>>() : nullptr;
+    }
+    void take_in(Membership<T>& m, std::unique_ptr<JoinItem<T>> item, BasicJoin<T>& join, Room* from) noexcept {
+        if (!item) return directory_.admit(m);
+        item->context = std::move(join.context);
+        item->since = join.since;
+        item->history = join.history;
+        queue(m, std::move(item), from);
+    }
+    void queue(Membership<T>& m, std::unique_ptr<JoinItem<T>> item, Room* from) noexcept {
+        item->membership = &m;
         ++m.joins_queued;
         ++m.references;
-        item.since = since;
-        item.history = history;
         if (from) {
-            item.from = from;
+            item->from = from;
             ++from->references;
         }
-        m.room->queue.push_back(item);
+        m.room->queue.push_back(*item.release());
         work_.schedule(*m.room);
     }
 
-    JoinResult stay(Membership<T>& m, const BasicJoin<T>& join, Info&& info, std::unique_ptr<JoinItem<T>>& item) noexcept {
+    JoinResult stay(Membership<T>& m, BasicJoin<T>& join, Info&& info) {
         if (m.joins_queued >= max_unanswered) return {JoinStatus::refused, Refusal::overloaded};
+        auto item = make_item(*m.room);
         if (join.update_info) m.member->info.swap(info);
         if (replaced_) drop_replaced();
-        queue(m, *item.release(), join.since, 0, nullptr);
+        join.history = 0;
+        take_in(m, std::move(item), join, nullptr);
         return {JoinStatus::already_here, Refusal::none};
     }
 

@@ -9,8 +9,8 @@
 
 #include "roomcast/config.hpp"
 #include "roomcast/detail/chronicle.hpp"
-#include "roomcast/detail/flat_index.hpp"
 #include "roomcast/detail/hash.hpp"
+#include "roomcast/detail/index.hpp"
 #include "roomcast/detail/news.hpp"
 #include "roomcast/detail/storage.hpp"
 #include "roomcast/detail/work.hpp"
@@ -80,12 +80,11 @@ public:
 
     // Making. Each throws std::bad_alloc and then has changed nothing.
 
-    void reserve_user(std::uint32_t hash) { users_.reserve(hash); }
-    void reserve_connection(std::uint32_t hash) { connections_.reserve(hash); }
+    void reserve_user() { users_.reserve(); }
+    void reserve_connection() { connections_.reserve(); }
     [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
-        const std::uint32_t hash = hash_(id);
-        rooms_.reserve(hash);
-        auto room = std::make_unique<Room>(id, hash, options, new_epoch());
+        rooms_.reserve();
+        auto room = std::make_unique<Room>(id, hash_(id), options, new_epoch());
         if (options.history != 0)
             room->log = std::make_unique<Log<T>>(HistoryBounds{options.history, options.history_bytes, options.history_age});
         if (News<T>::wanted(options)) room->news = std::make_unique<News<T>>(options, hash_);
@@ -94,17 +93,13 @@ public:
     [[nodiscard]] std::unique_ptr<Outbox<T>> make_outbox(Connection& c) { return storage_.make_outbox(c, hash_); }
     [[nodiscard]] std::uint64_t new_epoch() noexcept { return ++next_epoch_; }
 
-    void insert_user(typename Pool<User<T>>::Made user) noexcept {
-        users_.insert(*user, user->hash);
-        user.release();
-    }
-    void insert_connection(typename Pool<Connection>::Made c) noexcept {
-        connections_.insert(*c, c->hash);
+    void insert(User<T>& user) noexcept { users_.insert(user); }
+    void insert(Connection& c) noexcept {
+        connections_.insert(c);
         ++open_connections_;
-        c.release();
     }
     void insert_room(std::unique_ptr<Room> room) noexcept {
-        rooms_.insert(*room, room->hash);
+        rooms_.insert(*room);
         all_rooms_.push_back(*room);
         room->indexed = true;
         ++room->references;
@@ -119,8 +114,7 @@ public:
     }
 
     /// After `room.places.reserve`. The join is told by the room's drainer.
-    void enter(typename Pool<Membership<T>>::Made made, Connection& c, Member<T>& member) noexcept {
-        Membership<T>& m = *made.release();
+    void enter(Membership<T>& m, Connection& c, Member<T>& member) noexcept {
         Room& room = *member.room;
         m.connection = &c;
         m.room = &room;
@@ -138,8 +132,7 @@ public:
         room.entered = room.active = true;
         if (room.news) room.news->changed = true;
     }
-    void add_member(typename Pool<Member<T>>::Made made, Work<T>& work) noexcept {
-        Member<T>& member = *made.release();
+    void add_member(Member<T>& member, Work<T>& work) noexcept {
         member.user->members.push_back(member);
         ++member.room->user_count;
         if (member.room->news) member.room->news->came(member, work);
@@ -169,7 +162,14 @@ public:
         }
         if (room.news) room.news->changed = true;
         m.expelled = cause.cause == LeaveCause::removed;
-        if (!m.is_leaving()) to_be_reaped(m);
+        if (goes_at_once(m)) {
+            room.places.erase(*m.slot);
+            settled_one(*m.connection, work);
+            release(m, work);
+            if (room.connection_count != 0) return;
+        } else if (!m.is_leaving()) {
+            to_be_reaped(m);
+        }
         work.schedule(room);
     }
     void to_be_reaped(Membership<T>& m) noexcept {
@@ -206,7 +206,7 @@ public:
         if (c.step == Step::open) depart(c, {cause}, work);
         else List<Connection, DeviceTag>::unlink(c);
         c.step = Step::gone;
-        connections_.erase(c, c.hash);
+        connections_.erase(c);
         silence(c, work);
         release(c, work);
     }
@@ -250,7 +250,7 @@ public:
     /// A room leaves the index; memberships that it still has are taken apart
     /// by its drainer.
     void unindex(Room& room, Work<T>& work) noexcept {
-        rooms_.erase(room, room.hash);
+        rooms_.erase(room);
         room.indexed = false;
         if (!room.closed.load(std::memory_order_relaxed)) dismantled(room, work);
         release(room);
@@ -370,8 +370,15 @@ private:
         --open_connections_;
         if (User<T>* user = c.user) {
             user->devices.erase(c);
-            if (--user->device_count == 0) users_.erase(*user, user->hash);
+            if (--user->device_count == 0) users_.erase(*user);
         }
+    }
+
+    /// Nobody works in its room, and nobody is to hear of its end.
+    [[nodiscard]] static bool goes_at_once(const Membership<T>& m) noexcept {
+        if (is_told<T> && m.farewell != Farewell::none) return false;
+        const Room& room = *m.room;
+        return !room.scheduled && room.parcel.count == 0 && !room.news && !m.connection->outbox;
     }
 
     void step_if_ready(Connection& c, Work<T>& work) noexcept {
@@ -383,9 +390,9 @@ private:
     Storage<T>& storage_;
     SeededHash hash_;
     std::uint64_t next_epoch_;
-    FlatIndex<User<T>> users_;
-    FlatIndex<Connection> connections_;
-    FlatIndex<Room> rooms_;
+    Index<User<T>> users_;
+    Index<Connection> connections_;
+    Index<Room> rooms_;
     List<Room, RoomTag> all_rooms_;  // oldest first, until freed
     std::size_t open_connections_ = 0;
     Chronicle<T> events_;

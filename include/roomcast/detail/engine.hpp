@@ -163,8 +163,7 @@ private:
     }
 
     void empty_out(Trash<T>& trash, Lock& lock) noexcept {
-        Trash<T> mine(core.pools);
-        mine.take(trash);
+        Trash<T> mine(std::move(trash));
         typename Pools<T>::Remains remains;
         {
             Unlocked unlocked(lock);

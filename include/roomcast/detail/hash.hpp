@@ -27,34 +27,20 @@ public:
     }
 
     [[nodiscard]] std::uint32_t operator()(std::string_view text) const noexcept {
-        std::uint64_t v0 = k0_ ^ 0x736f6d6570736575, v1 = k1_ ^ 0x646f72616e646f6d;
-        std::uint64_t v2 = k0_ ^ 0x6c7967656e657261, v3 = k1_ ^ 0x7465646279746573;
-        const auto round = [&] {
-            v0 += v1, v1 = std::rotl(v1, 13) ^ v0, v0 = std::rotl(v0, 32);
-            v2 += v3, v3 = std::rotl(v3, 16) ^ v2;
-            v0 += v3, v3 = std::rotl(v3, 21) ^ v0;
-            v2 += v1, v1 = std::rotl(v1, 17) ^ v2, v2 = std::rotl(v2, 32);
-        };
-        const auto absorb = [&](const char* bytes) {
-            std::uint64_t word;
-            std::memcpy(&word, bytes, 8);
-            v3 ^= word;
-            round();
-            v0 ^= word;
-        };
+        Sip sip{k0_ ^ 0x736f6d6570736575, k1_ ^ 0x646f72616e646f6d, k0_ ^ 0x6c7967656e657261, k1_ ^ 0x7465646279746573};
         const char* at = text.data();
         std::size_t left = text.size();
-        for (; left >= 8; at += 8, left -= 8) absorb(at);
+        for (; left >= 8; at += 8, left -= 8) sip.absorb(at);
         char last[8] = {};
         // By halves: a loop over bytes takes longer than a round.
         if (left & 4) std::memcpy(last, at, 4);
         if (left & 2) std::memcpy(last + (left & 4), at + (left & 4), 2);
         if (left & 1) last[left - 1] = at[left - 1];
         last[7] = static_cast<char>(text.size());
-        absorb(last);
-        v2 ^= 0xff;
-        for (int i = 0; i < 3; ++i) round();
-        return static_cast<std::uint32_t>(v0 ^ v1 ^ v2 ^ v3);
+        sip.absorb(last);
+        sip.v2 ^= 0xff;
+        for (int i = 0; i < 3; ++i) sip.round();
+        return static_cast<std::uint32_t>(sip.v0 ^ sip.v1 ^ sip.v2 ^ sip.v3);
     }
 
     template <class Number>
@@ -79,6 +65,25 @@ public:
     }
 
 private:
+    /// Inlined, or its four words would go through memory in each round.
+    struct Sip {
+        std::uint64_t v0, v1, v2, v3;
+
+        [[gnu::always_inline]] void round() noexcept {
+            v0 += v1, v1 = std::rotl(v1, 13) ^ v0, v0 = std::rotl(v0, 32);
+            v2 += v3, v3 = std::rotl(v3, 16) ^ v2;
+            v0 += v3, v3 = std::rotl(v3, 21) ^ v0;
+            v2 += v1, v1 = std::rotl(v1, 17) ^ v2, v2 = std::rotl(v2, 32);
+        }
+        [[gnu::always_inline]] void absorb(const char* bytes) noexcept {
+            std::uint64_t word;
+            std::memcpy(&word, bytes, 8);
+            v3 ^= word;
+            round();
+            v0 ^= word;
+        }
+    };
+
     std::uint64_t k0_, k1_;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <utility>
+
 namespace roomcast::detail {
 
 /// A node's place in one list; the tag tells a record's places apart.
@@ -91,8 +93,8 @@ template <class T, class Tag>
 class SlimList {
 public:
     SlimList() noexcept = default;
-    SlimList(const SlimList&) = delete;
-    SlimList& operator=(const SlimList&) = delete;
+    SlimList(SlimList&& other) noexcept : first_(std::exchange(other.first_, nullptr)) {}
+    SlimList& operator=(SlimList&&) = delete;
 
     [[nodiscard]] bool empty() const noexcept { return !first_; }
     [[nodiscard]] T* front() const noexcept { return static_cast<T*>(first_); }
@@ -105,6 +107,11 @@ public:
     void push_back(T& node) noexcept {
         if (first_) static_cast<Link<Tag>&>(node).link_before(*first_);
         else first_ = &node;
+    }
+    T* pop_front() noexcept {
+        T* const node = front();
+        if (node) erase(*node);
+        return node;
     }
     void erase(T& node) noexcept {
         T* const after = next(node);

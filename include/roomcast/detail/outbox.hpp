@@ -8,8 +8,8 @@
 #include <memory>
 #include <utility>
 
-#include "roomcast/detail/flat_index.hpp"
 #include "roomcast/detail/hash.hpp"
+#include "roomcast/detail/index.hpp"
 #include "roomcast/detail/records.hpp"
 
 namespace roomcast::detail {
@@ -30,7 +30,7 @@ struct KeyTag;
 
 /// A letter that waits, or, in the place of dropped ones, a gap.
 template <class T>
-struct Waiting : Link<OrderTag>, Link<ClassTag> {
+struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed<Waiting<T>> {
     Frame frame;
     // Entries go when their membership is reaped, so the pointer is good.
     Membership<T>* membership;
@@ -42,8 +42,8 @@ struct Waiting : Link<OrderTag>, Link<ClassTag> {
     bool superseded = false;   // while it was being sent, by a newer one with its key
     typename T::time_point since;
 
-    Waiting(const Letter<T>& letter, typename T::time_point now)
-        : frame(letter.frame), membership(letter.membership), message_class(letter.message_class), key(letter.key),
+    Waiting(const Letter<T>& letter, std::uint32_t key_hash, typename T::time_point now)
+        : Indexed<Waiting<T>>(key_hash), frame(letter.frame), membership(letter.membership), message_class(letter.message_class), key(letter.key),
           seq(letter.seq), since(now) {}
 
     [[nodiscard]] bool is_gap() const noexcept { return missed != 0; }
@@ -86,10 +86,10 @@ public:
     /// answers whether anything did. Throws std::bad_alloc; then nothing
     /// changed.
     bool take_in(const Letter<T>& letter, typename T::time_point now) {
-        auto made = std::make_unique<Waiting<T>>(letter, now);
-        if (letter.key != 0) keyed_.reserve(hash_of(*made));
+        auto made = std::make_unique<Waiting<T>>(letter, letter.key != 0 ? hash_of(letter) : 0, now);
+        if (letter.key != 0) keyed_.reserve();
         Waiting<T>* const older = letter.key != 0 ? find(*made) : nullptr;
-        if (letter.key != 0) keyed_.insert(*made, hash_of(*made));
+        if (letter.key != 0) keyed_.insert(*made);
         link(*made.release(), &Order::push_back, &Class::push_back);
         if (!older) return false;
         if (Order::linked(*older)) {
@@ -165,17 +165,17 @@ private:
         }
     }
 
-    [[nodiscard]] std::uint32_t hash_of(const Waiting<T>& entry) const noexcept {
-        return hash_->mix(entry.key ^ hash_->mix(reinterpret_cast<std::uintptr_t>(entry.membership)));
+    [[nodiscard]] std::uint32_t hash_of(const Letter<T>& letter) const noexcept {
+        return hash_->mix(letter.key ^ hash_->mix(reinterpret_cast<std::uintptr_t>(letter.membership)));
     }
     [[nodiscard]] Waiting<T>* find(const Waiting<T>& like) const noexcept {
-        return keyed_.find(hash_of(like), [&](const Waiting<T>& entry) {
+        return keyed_.find(like.hash, [&](const Waiting<T>& entry) {
             return entry.key == like.key && entry.membership == like.membership;
         });
     }
 
     void forget_key(Waiting<T>& entry) noexcept {
-        if (entry.key != 0) keyed_.erase(entry, hash_of(entry));
+        if (entry.key != 0) keyed_.erase(entry);
         entry.key = 0;
     }
 
@@ -245,7 +245,7 @@ private:
 
     Order entries_;
     std::array<Class, message_classes> classes_;
-    FlatIndex<Waiting<T>> keyed_;
+    Index<Waiting<T>> keyed_;
     std::size_t own_memory_ = 0;
     std::size_t* memory_;
     const SeededHash* hash_;

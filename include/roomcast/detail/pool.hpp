@@ -33,13 +33,6 @@ class Pool {
     };
 
 public:
-    /// Frees what is not released.
-    struct Deleter {
-        Pool* pool = nullptr;
-        void operator()(Record* record) const noexcept { pool->free(*record); }
-    };
-    using Made = std::unique_ptr<Record, Deleter>;
-
     /// The memory of records that were destroyed.
     class Remains {
     public:
@@ -53,33 +46,38 @@ public:
     Pool() noexcept = default;
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
-    ~Pool() { ROOMCAST_ASSERT(records_ == 0); }
+    ~Pool() {
+        ROOMCAST_ASSERT(records_ == 0);
+        release();
+    }
 
-    /// Throws std::bad_alloc, or what the constructor throws; then nothing
-    /// changed.
+    /// Room for `count` more. Throws std::bad_alloc; then nothing changed that
+    /// anyone can see. O(count).
+    void reserve(std::size_t count) {
+        if (count == 1 && !open_.empty()) return;
+        std::size_t free = 0;
+        for (Slab* slab = open_.front(); slab && free < count; slab = open_.next(*slab)) free += places - slab->used;
+        for (; free < count; free += places) open_.push_back(*make_slab());
+    }
+
+    /// After `reserve`, and before anything is freed.
     template <class... Arguments>
-    [[nodiscard]] Made make(Arguments&&... arguments) {
-        if (open_.empty()) open_.push_back(*make_slab());
+    Record& make(Arguments&&... arguments) noexcept {
         Slab& slab = *open_.front();
-        const std::uint16_t place = slab.free ? slab.free->place : slab.begun;
-        Free* const next = slab.free ? slab.free->next : nullptr;
-        void* const memory = slab.at(place);
-        Record* record;
-        try {
-            record = ::new (memory) Record(std::forward<Arguments>(arguments)...);
-        } catch (...) {
-            if (slab.free) slab.free = ::new (memory) Free{next, place};
-            if (slab.used == 0) drop_empty(slab);
-            throw;
+        std::uint16_t place = slab.begun;
+        if (Free* const free = slab.free) {
+            place = free->place;
+            slab.free = free->next;
+        } else {
+            ++slab.begun;
         }
-        record->place = place;
-        if (slab.free) slab.free = next;
-        else ++slab.begun;
         ++slab.used;
         ++records_;
         if (spare_ == &slab) spare_ = nullptr;
         if (slab.full()) Slabs::unlink(slab);
-        return Made(record, Deleter{this});
+        Record* const record = ::new (slab.at(place)) Record(std::forward<Arguments>(arguments)...);
+        record->place = place;
+        return *record;
     }
 
     void free(Record& record) noexcept { put(*bury(record, nullptr)); }
@@ -129,9 +127,14 @@ private:
     /// One stays, so that who comes and goes at a border does not take and give
     /// back a slab each time.
     void drop_empty(Slab& slab) noexcept {
-        if (spare_ && spare_ != &slab) give_back(*spare_);
+        if (records_ == 0) return release();
+        if (spare_) give_back(*spare_);
         spare_ = &slab;
-        if (records_ == 0) give_back(*std::exchange(spare_, nullptr));
+    }
+    /// When no record is left.
+    void release() noexcept {
+        spare_ = nullptr;
+        while (Slab* slab = open_.front()) give_back(*slab);
     }
 
     [[nodiscard]] static Slab* make_slab() {

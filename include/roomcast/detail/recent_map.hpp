@@ -6,9 +6,9 @@
 #include <memory>
 #include <utility>
 
-#include "roomcast/detail/flat_index.hpp"
 #include "roomcast/detail/hash.hpp"
 #include "roomcast/detail/id_view.hpp"
+#include "roomcast/detail/index.hpp"
 #include "roomcast/detail/list.hpp"
 
 namespace roomcast::detail {
@@ -50,8 +50,8 @@ public:
         const std::uint32_t hash = hash_(id);
         if (Entry* known = entry_of(id, hash)) return known->value;
         auto entry = std::make_unique<Entry>(id, hash);
-        index_.reserve(hash);
-        index_.insert(*entry, hash);
+        index_.reserve();
+        index_.insert(*entry);
         entries_.push_back(*entry);
         return entry.release()->value;
     }
@@ -68,17 +68,16 @@ public:
                 entries_.push_back(entry);
                 continue;
             }
-            index_.erase(entry, entry.hash);
+            index_.erase(entry);
             delete &entry;
         }
         return size() > 0;
     }
 
 private:
-    struct Entry : Link<RecentMap> {
-        Entry(view i, std::uint32_t h) : id(i), hash(h) {}
+    struct Entry : Link<RecentMap>, Indexed<Entry> {
+        Entry(view i, std::uint32_t h) : Indexed<Entry>(h), id(i) {}
         const Id id;
-        const std::uint32_t hash;
         Value value{};
     };
 
@@ -87,7 +86,7 @@ private:
     }
 
     SeededHash hash_;
-    FlatIndex<Entry> index_;
+    Index<Entry> index_;
     List<Entry, RecentMap> entries_;  // owned; those looked at longest ago first
 };
 

@@ -14,10 +14,12 @@
 #include "roomcast/config.hpp"
 #include "roomcast/connection.hpp"
 #include "roomcast/detail/deadline_heap.hpp"
+#include "roomcast/detail/index.hpp"
 #include "roomcast/detail/kept_reason.hpp"
 #include "roomcast/detail/list.hpp"
 #include "roomcast/detail/pool.hpp"
 #include "roomcast/detail/slots.hpp"
+#include "roomcast/events.hpp"
 #include "roomcast/frame.hpp"
 #include "roomcast/history.hpp"
 #include "roomcast/message.hpp"
@@ -50,6 +52,11 @@ class News;
 
 template <class T>
 inline constexpr bool is_observed = !std::is_same_v<typename T::observer, NullObserver>;
+
+/// False where nobody is ever told of joins and ends, so that no turn of the
+/// room has to come for it.
+template <class T>
+inline constexpr bool is_told = !std::is_same_v<typename T::events, SilentEvents>;
 
 struct EventTag;
 struct UserTag;
@@ -96,15 +103,14 @@ struct NoInfo {
 
 /// An account with at least one connection.
 template <class T>
-struct User : Pooled {
-    const std::uint32_t hash;
+struct User : Indexed<User<T>>, Pooled {
     std::uint32_t device_count = 0;
     std::uint32_t references = 0;                      // connections that name it
     typename T::user_id id;
     SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
     SlimList<Member<T>, UserTag> members;              // its rooms
 
-    User(typename T::user_view name, std::uint32_t h) : hash(h), id(name) {}
+    User(typename T::user_id&& name, std::uint32_t h) noexcept : Indexed<User<T>>(h), id(std::move(name)) {}
 };
 
 /// A user in a room.
@@ -166,7 +172,7 @@ enum class Step : std::uint8_t {
 };
 
 template <class T>
-struct ConnectionRecord : Link<DeviceTag>, Pooled {
+struct ConnectionRecord : Link<DeviceTag>, Indexed<ConnectionRecord<T>>, Pooled {
     // True while an outbox exists (the slots of its memberships are null then)
     // and when nothing may be sent any more. Acquire and release: who finds it
     // false after the outbox was emptied sends behind what was in it.
@@ -178,7 +184,6 @@ struct ConnectionRecord : Link<DeviceTag>, Pooled {
     // waits until none is left.
     std::uint32_t pending = 0;
     std::uint32_t room_count = 0;
-    const std::uint32_t hash;
     typename T::connection_type handle;
     User<T>* user = nullptr;
     SlimList<Membership<T>, ConnectionTag> memberships;
@@ -191,7 +196,8 @@ struct ConnectionRecord : Link<DeviceTag>, Pooled {
     RoomRecord<T>* farewell_room = nullptr;    // kept alive
 
     ConnectionRecord(typename T::connection_type&& h, int wanted_encoding, std::uint32_t handle_hash) noexcept
-        : encoding(static_cast<std::uint8_t>(wanted_encoding)), hash(handle_hash), handle(std::move(h)) {}
+        : Indexed<ConnectionRecord<T>>(handle_hash), encoding(static_cast<std::uint8_t>(wanted_encoding)),
+          handle(std::move(h)) {}
 };
 
 /// Something that waits for its turn in a room.
@@ -275,6 +281,7 @@ struct Log : Link<LogTag> {
 
 template <class T>
 struct RoomRecord : Deadline<typename T::time_point>,
+                    Indexed<RoomRecord<T>>,
                     Link<ReadyTag>,
                     Link<RoomTag>,
                     Link<LingerTag>,
@@ -283,7 +290,6 @@ struct RoomRecord : Deadline<typename T::time_point>,
     using Places = Slots<typename T::target, Membership<T>>;
 
     typename T::room_id id;
-    std::uint32_t hash;
     Options options;
     std::optional<typename T::user_id> creator{};
     std::uint64_t epoch;  // of its log; a room's life is known by `order`
@@ -327,7 +333,7 @@ struct RoomRecord : Deadline<typename T::time_point>,
     [[no_unique_address]] EventSlot<T, struct Ended> ended{};
 
     RoomRecord(typename T::room_view name, std::uint32_t h, const Options& o, std::uint64_t e)
-        : id(name), hash(h), options(o), epoch(e) {
+        : Indexed<RoomRecord<T>>(h), id(name), options(o), epoch(e) {
         this->order = e;
     }
 };

@@ -128,6 +128,17 @@ public:
         }
     }
 
+    /// The last one takes its place.
+    void erase(Slot& slot) noexcept {
+        Slot& last = back();
+        if (&slot != &last) {
+            slot.membership = last.membership;
+            slot.membership->slot = &slot;
+            slot.target.store(last.target.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        }
+        pop_back();
+    }
+
     [[nodiscard]] Cursor walk() const noexcept {
         Cursor cursor;
         cursor.remaining_ = size_;

@@ -133,13 +133,7 @@ private:
     /// while no parcel is under way.
     void give_up_slots(Room& room, Lock& lock, Work<T>& work) noexcept {
         for (std::size_t released = 1; auto* m = room.holes.pop_front(); ++released) {
-            Slot& back = room.places.back();
-            if (m->slot != &back) {
-                m->slot->membership = back.membership;
-                m->slot->target.store(back.target.load(std::memory_order_relaxed), std::memory_order_relaxed);
-                back.membership->slot = m->slot;
-            }
-            room.places.pop_back();
+            room.places.erase(*m->slot);
             core_.directory.release(*m, work);
             if (released % chunk == 0) Unlocked others_may_come_in(lock);
         }

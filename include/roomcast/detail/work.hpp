@@ -37,12 +37,12 @@ struct Pools {
 template <class T>
 struct Trash {
     Pools<T>& pools;
-    List<ConnectionRecord<T>, DeviceTag> connections;
-    List<Membership<T>, ConnectionTag> memberships;
-    List<Member<T>, UserTag> members;
-    List<Item<T>, QueueTag> items;
-    List<Outbox<T>, FlushTag> outboxes;
-    List<Log<T>, LogTag> logs;
+    SlimList<ConnectionRecord<T>, DeviceTag> connections;
+    SlimList<Membership<T>, ConnectionTag> memberships;
+    SlimList<Member<T>, UserTag> members;
+    SlimList<Item<T>, QueueTag> items;
+    SlimList<Outbox<T>, FlushTag> outboxes;
+    SlimList<Log<T>, LogTag> logs;
 
     explicit Trash(Pools<T>& p) noexcept : pools(p) {}
 
@@ -65,14 +65,6 @@ struct Trash {
     [[nodiscard]] bool empty() const noexcept {
         return connections.empty() && memberships.empty() && members.empty() && items.empty() && outboxes.empty() &&
                logs.empty();
-    }
-    void take(Trash& other) noexcept {
-        connections.take(other.connections);
-        memberships.take(other.memberships);
-        members.take(other.members);
-        items.take(other.items);
-        outboxes.take(other.outboxes);
-        logs.take(other.logs);
     }
     /// Without the lock. What is left belongs to the pools.
     [[nodiscard]] typename Pools<T>::Remains empty_out() noexcept {

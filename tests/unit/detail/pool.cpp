@@ -2,10 +2,9 @@
 #include "roomcast/detail/pool.hpp"
 
 #include <algorithm>
-#include <memory>
 #include <new>
 #include <random>
-#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -14,7 +13,6 @@
 namespace {
 struct Guest : roomcast::detail::Pooled {
     explicit Guest(int v, int* living = nullptr) : value(v), alive(living) {
-        if (v < 0) throw std::runtime_error("no such value");
         if (alive) ++*alive;
     }
     ~Guest() {
@@ -27,6 +25,12 @@ struct Guest : roomcast::detail::Pooled {
 using GuestPool = roomcast::detail::Pool<Guest>;
 
 constexpr int pooled_many = 1000;
+
+template <class... Arguments>
+Guest& make(GuestPool& pool, Arguments&&... arguments) {
+    pool.reserve(1);
+    return pool.make(std::forward<Arguments>(arguments)...);
+}
 }  // namespace
 
 TEST_CASE("a pool's records keep apart, come and go in any order, and their memory is back", "[invariant-11]") {
@@ -36,7 +40,7 @@ TEST_CASE("a pool's records keep apart, come and go in any order, and their memo
     const auto before = unit::allocations::live_bytes();
     GuestPool pool;
     for (int round = 0; round < 3; ++round) {
-        for (int i = 0; i < pooled_many; ++i) records[static_cast<std::size_t>(i)] = pool.make(i, &alive).release();
+        for (int i = 0; i < pooled_many; ++i) records[static_cast<std::size_t>(i)] = &make(pool, i, &alive);
         CHECK(alive == pooled_many);
         const auto full = unit::allocations::live_bytes() - before;
         for (int i = 0; i < pooled_many; ++i) REQUIRE(records[static_cast<std::size_t>(i)]->value == i);
@@ -44,7 +48,7 @@ TEST_CASE("a pool's records keep apart, come and go in any order, and their memo
         // Half of them are replaced.
         for (std::size_t i = 0; i < records.size() / 2; ++i) pool.free(*records[i]);
         for (std::size_t i = 0; i < records.size() / 2; ++i)
-            records[i] = pool.make(static_cast<int>(i) + pooled_many, &alive).release();
+            records[i] = &make(pool, static_cast<int>(i) + pooled_many, &alive);
         for (std::size_t i = 0; i < records.size() / 2; ++i)
             REQUIRE(records[i]->value == static_cast<int>(i) + pooled_many);
         CHECK(unit::allocations::live_bytes() - before <= full);
@@ -59,7 +63,7 @@ TEST_CASE("memory in which no record is left goes while others stay", "[invarian
     records.reserve(pooled_many);
     const auto before = unit::allocations::live_bytes();
     GuestPool pool;
-    for (int i = 0; i < pooled_many; ++i) records.push_back(pool.make(i).release());
+    for (int i = 0; i < pooled_many; ++i) records.push_back(&make(pool, i));
     const auto full = unit::allocations::live_bytes() - before;
     CHECK(full < pooled_many * (sizeof(Guest) + 64));
     for (std::size_t i = 1; i < records.size(); ++i) pool.free(*records[i]);
@@ -74,7 +78,7 @@ TEST_CASE("the remains of records that were destroyed elsewhere are used again",
     int alive = 0;
     const auto before = unit::allocations::live_bytes();
     GuestPool pool;
-    for (int i = 0; i < pooled_many; ++i) records[static_cast<std::size_t>(i)] = pool.make(i, &alive).release();
+    for (int i = 0; i < pooled_many; ++i) records[static_cast<std::size_t>(i)] = &make(pool, i, &alive);
     GuestPool::Remains remains;
     for (Guest* record : records) remains.destroy(*record);
     CHECK(alive == 0);
@@ -84,24 +88,45 @@ TEST_CASE("the remains of records that were destroyed elsewhere are used again",
     CHECK_FALSE(pool.take_back(remains, pooled_many));
     CHECK(unit::allocations::live_bytes() == before);
     CHECK_FALSE(pool.take_back(remains, 1));
-    const auto made = pool.make(1, &alive);
+    Guest& made = make(pool, 1, &alive);
     CHECK(alive == 1);
+    pool.free(made);
 }
 
-TEST_CASE("a record that cannot be made leaves its pool as it was", "[invariant-9]") {
+TEST_CASE("a pool that finds no memory is as it was, and room that nobody used goes with the last record",
+          "[invariant-9]") {
     const auto before = unit::allocations::live_bytes();
     GuestPool pool;
-    CHECK_THROWS_AS(pool.make(-1), std::runtime_error);
-    CHECK(unit::allocations::live_bytes() == before);
-    {
-        const unit::allocations::Failure failure(1);
-        CHECK_THROWS_AS(pool.make(1), std::bad_alloc);
+    for (const std::size_t needed : {std::size_t{1}, std::size_t{pooled_many}}) {
+        const unit::allocations::Failure failure(1, true);
+        CHECK_THROWS_AS(pool.reserve(needed), std::bad_alloc);
     }
     CHECK(unit::allocations::live_bytes() == before);
-    const auto kept = pool.make(1);
-    for (int i = 0; i < pooled_many; ++i) CHECK_THROWS_AS(pool.make(-1), std::runtime_error);
-    CHECK(pool.make(2)->value == 2);
-    CHECK(kept->value == 1);
+    Guest& only = make(pool, 1);
+    {
+        const unit::allocations::Failure failure(2);
+        CHECK_THROWS_AS(pool.reserve(pooled_many), std::bad_alloc);
+    }
+    CHECK(only.value == 1);
+    pool.free(only);
+    CHECK(unit::allocations::live_bytes() == before);
+}
+
+TEST_CASE("what was reserved at once is there, whether places are new or used") {
+    GuestPool pool;
+    std::vector<Guest*> records;
+    records.reserve(2 * pooled_many);
+    for (int round = 0; round < 2; ++round) {
+        pool.reserve(pooled_many);
+        {
+            const unit::allocations::Failure failure(1, true);
+            for (int i = 0; i < pooled_many; ++i) records.push_back(&pool.make(i));
+        }
+        CHECK(records.back()->value == pooled_many - 1);
+        for (std::size_t i = 0; i < records.size() - 7; ++i) pool.free(*records[i]);
+        records.erase(records.begin(), records.end() - 7);
+    }
+    for (Guest* record : records) pool.free(*record);
 }
 
 namespace {
@@ -112,21 +137,25 @@ struct alignas(64) WideGuest : roomcast::detail::Pooled {
 
 TEST_CASE("records of a pool lie where their type has to") {
     roomcast::detail::Pool<WideGuest> pool;
-    std::vector<roomcast::detail::Pool<WideGuest>::Made> made;
+    std::vector<WideGuest*> made;
+    pool.reserve(100);
     for (int i = 0; i < 100; ++i) {
-        made.push_back(pool.make());
-        REQUIRE(reinterpret_cast<std::uintptr_t>(made.back().get()) % alignof(WideGuest) == 0);
+        made.push_back(&pool.make());
+        REQUIRE(reinterpret_cast<std::uintptr_t>(made.back()) % alignof(WideGuest) == 0);
     }
+    for (WideGuest* guest : made) pool.free(*guest);
 }
 
 TEST_CASE("who comes and goes where a slab ends does not take one each time", "[invariant-15]") {
     GuestPool pool;
-    std::vector<GuestPool::Made> made;
-    made.push_back(pool.make(0));
+    std::vector<Guest*> stay;
+    stay.reserve(pooled_many + 1);
+    stay.push_back(&make(pool, 0));
     for (int i = 0; i < pooled_many; ++i) {
-        made.push_back(pool.make(i));
+        stay.push_back(&make(pool, i));
         const auto before = unit::allocations::made();
-        for (int n = 0; n < 10; ++n) (void)pool.make(n);
+        for (int n = 0; n < 10; ++n) pool.free(make(pool, n));
         REQUIRE(unit::allocations::made() - before <= 1);
     }
+    for (Guest* guest : stay) pool.free(*guest);
 }
