@@ -104,6 +104,10 @@ private:
         const auto event = string_field(json, "event");
         if (event == "join") {
             join(connection, std::string(string_field(json, "room")), string_field(json, "user"));
+        } else if (event == "leave" && connection.room != nullptr) {
+            const std::string name = connection.room->name;
+            leave(connection);
+            send(connection, frame_of(Opcode::text, left_text(name)));
         } else if (event == "comment" && connection.room != nullptr) {
             Room& room = *connection.room;
             const auto text = string_field(json, "text");

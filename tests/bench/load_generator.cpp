@@ -11,11 +11,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -35,7 +38,15 @@ std::int64_t now() { return Nanoseconds(Clock::now().time_since_epoch()).count()
 
 constexpr std::int64_t second = 1'000'000'000;
 
+/// What the connections do once all have joined.
+enum class Kind {
+    comments,  ///< the publishers speak
+    idle,      ///< nobody speaks
+    visits,    ///< each leaves, closes, connects and joins, again and again
+};
+
 struct Plan {
+    Kind kind;
     std::uint16_t port;
     int pid;                  ///< the server's; 0: its costs are not known
     std::size_t rooms;
@@ -48,28 +59,48 @@ struct Plan {
     std::size_t text_bytes;
 };
 
+/// CPU seconds, user and system, of a process or of one thread.
+double cpu_of(const std::string& folder) {
+    std::string text;
+    std::getline(std::ifstream(folder + "/stat"), text);
+    // The second field, the program's name, may hold anything, ')' too.
+    std::istringstream fields(text.substr(std::min(text.rfind(')') + 2, text.size())));
+    std::string skipped;
+    for (int i = 3; i < 14; ++i) fields >> skipped;
+    double user = 0, system = 0;
+    fields >> user >> system;
+    return (user + system) / double(::sysconf(_SC_CLK_TCK));
+}
+
 /// What a process has used and holds.
 struct Usage {
-    double cpu = 0;       ///< seconds, user and system
-    double resident = 0;  ///< KiB
+    double cpu = 0;                         ///< seconds
+    std::map<std::string, double> threads;  ///< the same of each
+    double resident = 0;                    ///< KiB
 
     static Usage of(int pid) {
         Usage usage;
         if (pid == 0) return usage;
         const std::string folder = "/proc/" + std::to_string(pid);
+        usage.cpu = cpu_of(folder);
+        std::error_code gone;
+        for (const auto& thread : std::filesystem::directory_iterator(folder + "/task", gone))
+            usage.threads[thread.path().filename()] = cpu_of(thread.path());
         std::string text;
-        std::getline(std::ifstream(folder + "/stat"), text);
-        // The second field, the program's name, may hold anything, ')' too.
-        std::istringstream fields(text.substr(std::min(text.rfind(')') + 2, text.size())));
-        std::string skipped;
-        for (int i = 3; i < 14; ++i) fields >> skipped;
-        double user = 0, system = 0;
-        fields >> user >> system;
-        usage.cpu = (user + system) / double(::sysconf(_SC_CLK_TCK));
         std::ifstream status(folder + "/status");
         while (std::getline(status, text))
             if (text.rfind("VmRSS:", 0) == 0) usage.resident = std::strtod(text.c_str() + 6, nullptr);
         return usage;
+    }
+
+    /// The part of the CPU time since `start` that the busiest thread had.
+    double busiest_since(const Usage& start) const {
+        double most = 0;
+        for (const auto& [thread, used] : threads) {
+            const auto before = start.threads.find(thread);
+            most = std::max(most, used - (before == start.threads.end() ? 0 : before->second));
+        }
+        return most / std::max(cpu - start.cpu, 0.001);
     }
 };
 
@@ -122,7 +153,7 @@ public:
         if (!connect_all()) return 1;
         const Usage connected = Usage::of(plan_.pid);
 
-        publish_until(now() + plan_.warm_up, 0);
+        work_until(now() + plan_.warm_up, 0);
         latencies_ = {};
         reads_ = messages_ = 0;
         const Tally before = tally_;
@@ -130,27 +161,29 @@ public:
         const Usage start = Usage::of(plan_.pid);
         const double own_start = Usage::of(::getpid()).cpu;
         const std::int64_t started = now();
-        const std::uint64_t published = publish_until(started + plan_.length, plan_.comments);
-        const double seconds = double(last_arrival_ - started) / double(second);
+        const std::uint64_t done = work_until(started + plan_.length, plan_.comments);
+        const double seconds = double((plan_.kind == Kind::comments ? last_arrival_ : now()) - started) / double(second);
         const Usage end = Usage::of(plan_.pid);
         const double writes = double(all_segments() - segments);
         const double own = Usage::of(::getpid()).cpu - own_start;
 
         count_missing();
         const auto deliveries = tally_.deliveries - before.deliveries;
+        const auto counted = plan_.kind == Kind::visits ? done : deliveries;
         const bool whole = tally_.lost == 0 && tally_.doubled == 0 && tally_.disordered == 0 && one_order() &&
-                           closed_ == 0 && deliveries != 0;
+                           closed_ == 0 && joined_ == members_.size() && (counted != 0 || plan_.kind == Kind::idle);
+        const double resident = (plan_.kind == Kind::idle ? end : connected).resident - idle.resident;
         const auto number = [](const char* name, double value, int digits = 0) {
             std::printf("\"%s\": %.*f, ", name, digits, value);
         };
-        const double each = std::max(double(deliveries), 1.0);
         std::printf("{");
         number("rooms", double(plan_.rooms));
         number("members", double(plan_.members));
         number("publishers", double(plan_.publishers));
         number("rate", plan_.rate);
         number("seconds", seconds, 3);
-        number("comments", double(published));
+        number("comments", plan_.kind == Kind::comments ? double(done) : 0);
+        number("visits", plan_.kind == Kind::visits ? double(done) : 0);
         number("deliveries", double(deliveries));
         number("deliveries_per_s", double(deliveries) / seconds);
         number("lost", double(tally_.lost));
@@ -162,16 +195,17 @@ public:
         number("max_us", latencies_.largest() / 1e3);
         number("messages_per_write", double(messages_) / std::max(writes, 1.0), 2);
         number("messages_per_read", double(messages_) / std::max(double(reads_), 1.0), 2);
-        number("cpu_s_per_million", (end.cpu - start.cpu) * 1e6 / each, 3);
+        number("cpu_s_per_million", counted != 0 ? (end.cpu - start.cpu) * 1e6 / double(counted) : 0, 3);
         number("server_load", (end.cpu - start.cpu) / seconds, 2);
+        number("busiest_thread", end.busiest_since(start), 2);
         number("own_load", own / seconds, 2);
-        number("kib_per_connection", (connected.resident - idle.resident) / double(members_.size()), 2);
+        number("kib_per_connection", resident / double(members_.size()), 2);
         std::printf("\"one_order\": %s}\n", one_order() ? "true" : "false");
         return whole ? 0 : 1;
     }
 
 private:
-    enum class Stage { upgrading, joining, joined, closed };
+    enum class Stage { upgrading, joining, joined, leaving, closing, closed };
 
     struct Member {
         int socket = -1;
@@ -214,6 +248,35 @@ private:
         write(member, "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(plan_.port) +
                           "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                           "Sec-WebSocket-Key: " + member.key + "\r\n\r\n");
+    }
+
+    /// What the plan's kind says, until then; returns how much of it was done.
+    std::uint64_t work_until(std::int64_t end, std::size_t most) {
+        return plan_.kind == Kind::visits ? visit_until(end) : publish_until(end, most);
+    }
+
+    /// Whoever has joined leaves, until then, and comes again. Returns how
+    /// often that was, when all are there once more or nothing came for 5 s.
+    std::uint64_t visit_until(std::int64_t end) {
+        const std::uint64_t before = visits_;
+        visits_end_ = end;
+        for (Member& member : members_) leave(member);
+        while (joined_ < members_.size() && closed_ == 0 && now() < arrived_ + 5 * second) receive(100);
+        return visits_ - before;
+    }
+
+    void leave(Member& member) {
+        member.stage = Stage::leaving;
+        --joined_;
+        write_frame(member, R"({"event":"leave"})");
+    }
+
+    /// The server has closed after our close frame.
+    void come_again(Member& member) {
+        ::close(member.socket);
+        member.stage = Stage::upgrading;
+        member.in.clear();
+        connect(member);
     }
 
     /// Publishes until then, or so many comments, then waits until each has
@@ -298,6 +361,7 @@ private:
         std::memcpy(buffer_.data(), member.in.data(), kept);
         const auto got = ::recv(member.socket, buffer_.data() + kept, buffer_.size() - kept, MSG_DONTWAIT);
         if (got < 0 && errno == EAGAIN) return;
+        if (got == 0 && member.stage == Stage::closing) return come_again(member);
         if (got <= 0) return lose(member);
         arrived_ = now();
         ++reads_;
@@ -315,7 +379,7 @@ private:
             taken = take_frames(bytes, [&](Opcode opcode, std::string_view payload) {
                 if (opcode == Opcode::text) heard(member, payload);
                 else if (opcode == Opcode::ping) write(member, frame_of(Opcode::pong, payload, mask()));
-                else lose(member);
+                else if (member.stage != Stage::closing) lose(member);
                 return member.stage != Stage::closed;
             });
         member.in.assign(bytes.data() + taken, bytes.size() - taken);
@@ -340,6 +404,11 @@ private:
             if (member.stage == Stage::joining && json.find("\"joined\"") != json.npos) {
                 member.stage = Stage::joined;
                 ++joined_;
+                if (visits_end_ != 0) ++visits_;
+                if (arrived_ < visits_end_) leave(member);
+            } else if (member.stage == Stage::leaving && json.find("\"left\"") != json.npos) {
+                member.stage = Stage::closing;
+                write(member, frame_of(Opcode::close, "\x03\xe8", mask()));
             } else if (json.find("\"error\"") != json.npos || json.find("\"force_disconnect\"") != json.npos) {
                 std::fprintf(stderr, "refused: %.*s\n", int(json.size()), json.data());
                 lose(member);
@@ -405,6 +474,8 @@ private:
     std::size_t joined_ = 0, closed_ = 0, under_way_ = 0;
     std::uint64_t reads_ = 0, messages_ = 0;
     std::int64_t arrived_ = 0, last_arrival_ = 0, last_published_ = 0;
+    std::uint64_t visits_ = 0;
+    std::int64_t visits_end_ = 0;  ///< until then whoever joins leaves at once
     Tally tally_;
     Latencies latencies_;
 };
@@ -413,15 +484,21 @@ private:
 }  // namespace bench
 
 int main(int argc, char** argv) {
-    const bench::Arguments arguments(argc, argv, {"port", "pid", "rooms", "members", "publishers", "rate",
+    const bench::Arguments arguments(argc, argv, {"port", "pid", "kind", "rooms", "members", "publishers", "rate",
                                                   "seconds", "warm-up-ms", "comments", "text-bytes"});
     bench::Plan plan{};
     plan.port = static_cast<std::uint16_t>(arguments.number("port", 9002));
     plan.pid = static_cast<int>(arguments.number("pid", 0));
+    const std::string kind = arguments.text("kind", "comments");
+    if (kind != "comments" && kind != "idle" && kind != "visits") {
+        std::fprintf(stderr, "--kind takes comments, idle or visits, not %s\n", kind.c_str());
+        return 2;
+    }
+    plan.kind = kind == "idle" ? bench::Kind::idle : kind == "visits" ? bench::Kind::visits : bench::Kind::comments;
     plan.rooms = static_cast<std::size_t>(std::clamp(arguments.number("rooms", 1), 1L, 10'000L));
     plan.members = static_cast<std::size_t>(std::clamp(arguments.number("members", 1'000), 1L, 20'000L));
     plan.publishers = static_cast<std::size_t>(std::clamp(arguments.number("publishers", 1), 1L, 64L));
-    plan.publishers = std::min(plan.publishers, plan.members);
+    plan.publishers = plan.kind == bench::Kind::comments ? std::min(plan.publishers, plan.members) : 0;
     plan.rate = static_cast<double>(arguments.number("rate", 0));
     plan.length = std::clamp(arguments.number("seconds", 5), 1L, 60L) * bench::second;
     plan.warm_up = arguments.number("warm-up-ms", 500) * 1'000'000;

@@ -34,6 +34,10 @@ inline std::string joined_text(std::string_view room, std::string_view user, std
     return text.append(R"(},"was_recovering":false,"recovered":false,"history":[]})");
 }
 
+inline std::string left_text(std::string_view room) {
+    return R"({"event":"left","of":"leave","room":")" + std::string(room) + R"("})";
+}
+
 inline std::string comment_text(std::string_view room, std::string_view user, std::uint64_t seq,
                                 std::string_view text) {
     using namespace std::chrono;
