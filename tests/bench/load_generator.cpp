@@ -162,7 +162,8 @@ public:
         const double own_start = Usage::of(::getpid()).cpu;
         const std::int64_t started = now();
         const std::uint64_t done = work_until(started + plan_.length, plan_.comments);
-        const double seconds = double((plan_.kind == Kind::comments ? last_arrival_ : now()) - started) / double(second);
+        const std::int64_t ended = plan_.kind == Kind::comments ? last_arrival_ : now();
+        const double seconds = double(ended - started) / double(second);
         const Usage end = Usage::of(plan_.pid);
         const double writes = double(all_segments() - segments);
         const double own = Usage::of(::getpid()).cpu - own_start;
