@@ -261,7 +261,8 @@ private:
     std::uint64_t visit_until(std::int64_t end) {
         const std::uint64_t before = visits_;
         visits_end_ = end;
-        for (Member& member : members_) leave(member);
+        for (Member& member : members_)
+            if (member.stage == Stage::joined) leave(member);
         while (joined_ < members_.size() && closed_ == 0 && now() < arrived_ + 5 * second) receive(100);
         return visits_ - before;
     }
