@@ -15,6 +15,13 @@
 #include "ids.hpp"
 #include "roomcast/registry.hpp"
 
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_START_INSTRUMENTATION
+#define CALLGRIND_STOP_INSTRUMENTATION
+#endif
+
 namespace bench {
 
 using Handle = std::shared_ptr<CountingSession>;
@@ -64,6 +71,8 @@ private:
 /// The ids and sessions that all operations take, made beforehand.
 struct World {
     World(std::size_t users, std::size_t room_count) {
+        sessions.reserve(users);
+        ids.reserve(users);
         for (std::size_t i = 0; i < users; ++i) {
             sessions.push_back(std::make_shared<CountingSession>());
             ids.push_back(user_id(i));
@@ -127,13 +136,28 @@ void run(std::size_t users, std::size_t rooms) {
     require(closed == users, "not each kicked connection was closed exactly once");
 }
 
+/// Joins alone, to a registry that holds `users`; only they are looked at.
+void run_joins(std::size_t users, std::size_t newcomers, std::size_t rooms) {
+    const World world(users + newcomers, rooms);
+    Roomcast registry;
+    for (std::size_t i = 0; i < users; ++i) registry.join(world.sessions[i], world.ids[i], world.room_of(i));
+    CALLGRIND_START_INSTRUMENTATION;
+    Measured<Roomcast>::join(registry, world, users);
+    CALLGRIND_STOP_INSTRUMENTATION;
+}
+
 }  // namespace bench
 
 int main(int argc, char** argv) {
-    const bench::Arguments arguments(argc, argv, {"users", "rooms"});
+    const bench::Arguments arguments(argc, argv, {"users", "rooms", "newcomers"});
     const auto users = static_cast<std::size_t>(arguments.number("users", 20'000));
     const auto rooms = static_cast<std::size_t>(arguments.number("rooms", 200));
+    const auto newcomers = static_cast<std::size_t>(arguments.number("newcomers", 0));
     const bench::SecondThread second_thread;
+    if (newcomers != 0) {
+        bench::run_joins(users, newcomers, rooms);
+        return 0;
+    }
     bench::run<bench::Roomcast>(users, rooms);
     bench::run<bench::NestedMaps>(users, rooms);
     std::printf("%zu operations in %zu rooms\n", users, rooms);

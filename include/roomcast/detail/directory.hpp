@@ -182,7 +182,8 @@ public:
         Membership<T>* const m =
             is_join ? static_cast<JoinItem<T>&>(item).membership : static_cast<MessageItem<T>&>(item).publisher;
         if (!m) return;
-        --(is_join ? m->joins_queued : m->messages_queued);
+        if (is_join) --m->joins_queued;
+        else --m->messages_queued;
         if (m->dead && m->farewell == Farewell::left && !m->is_leaving()) to_be_reaped(*m);
     }
 

@@ -261,6 +261,7 @@ private:
 
     /// The farewell is the last that is sent; false when there is none.
     bool say_farewell(Connection& c, Lock& lock, Work<T>& work) noexcept {
+        if constexpr (!is_told<T>) return false;
         Unlocked unlocked(lock);
         try {
             const ForceDisconnectEvent<T> event{c.handle, c.farewell_room ? &c.farewell_room->id : nullptr,

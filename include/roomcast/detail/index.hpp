@@ -12,8 +12,8 @@ namespace roomcast::detail {
 /// What a record derives from that can be in an Index.
 template <class Record>
 struct Indexed {
-    const std::uint32_t hash;
     Record* next_of_bucket = nullptr;  ///< the index's own
+    const std::uint32_t hash;
 
     explicit Indexed(std::uint32_t h) noexcept : hash(h) {}
 };

@@ -141,7 +141,7 @@ struct Membership : Link<ConnectionTag>, Link<MemberTag>, Pooled {
     bool expelled = false;  // it ended by force: what it has said and nobody heard yet is not said
     Farewell farewell = Farewell::none;
     // Its items in the room's queue. Who leaves goes when they are answered.
-    std::uint32_t joins_queued = 0;
+    std::uint16_t joins_queued = 0;
     std::uint32_t messages_queued = 0;
     std::uint32_t references = 1;  // the room's own, until its slot is given up
     ConnectionRecord<T>* connection = nullptr;
