@@ -102,9 +102,8 @@ public:
 
     [[nodiscard]] bool is_member(const typename T::connection_type& c, room_view room) const {
         const auto lock = engine_.lock();
-        const auto* found = directory().find_room(room);
-        const auto* record = found ? directory().find_connection(c) : nullptr;
-        return record && directory().membership(*record, *found);
+        const auto* record = directory().find_connection(c);
+        return record && directory().membership(*record, room);
     }
 
     [[nodiscard]] bool has_member(room_view room, user_view user) const {

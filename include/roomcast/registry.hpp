@@ -107,8 +107,7 @@ public:
         Call call(engine_);
         auto* record = open_connection(c, call);
         if (!record) return LeaveStatus::unknown_connection;
-        Record* found = directory().find_room(room);
-        auto* m = found ? directory().membership(*record, *found) : nullptr;
+        auto* m = directory().membership(*record, room);
         if (!m) return LeaveStatus::not_in_room;
         end_membership(*m, std::move(answer), call);
         return LeaveStatus::left;
@@ -170,7 +169,9 @@ public:
     /// `normal` and `bulk` messages count against Options::user_rate and
     /// connection_rate and RoomOptions::rate; what is worth more does not.
     PublishResult publish(const Connection& c, room_view room, Frame payload, Publish how = {}) {
-        return post_.publish(c, [&] { return directory().find_room(room); }, std::move(payload), std::move(how));
+        return post_.publish(
+            c, [&](const auto& record) { return directory().membership(record, room); },
+            [&] { return directory().find_room(room); }, std::move(payload), std::move(how));
     }
 
     /// From the host to a room.
@@ -346,8 +347,7 @@ public:
     bool set_tags(const Connection& c, room_view room, std::uint64_t tags) {
         Call call(engine_);
         auto* record = open_connection(c, call);
-        auto* found = record ? directory().find_room(room) : nullptr;
-        auto* m = found ? directory().membership(*record, *found) : nullptr;
+        auto* m = record ? directory().membership(*record, room) : nullptr;
         if (m) m->tags.store(tags, std::memory_order_relaxed);
         return m != nullptr;
     }

@@ -41,7 +41,11 @@ public:
 
     /// As the registry's functions of these names.
     PublishResult publish(const Connection& c, Frame payload, typename Registry::Publish how = {}) {
-        return registry_->post_.publish(c, [&] { return find(); }, std::move(payload), std::move(how));
+        const auto membership = [&](const auto& record) {
+            const Record* const room = find();
+            return room ? registry_->directory().membership(record, *room) : nullptr;
+        };
+        return registry_->post_.publish(c, membership, [&] { return find(); }, std::move(payload), std::move(how));
     }
     Delivery broadcast(Frame payload, typename Registry::Broadcast how = {}) {
         return registry_->post_.broadcast([&] { return find(); }, std::move(payload), how);

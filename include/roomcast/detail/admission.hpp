@@ -142,8 +142,11 @@ private:
         connection_hash_ = directory_.hash_of_connection(handle);
         connection_ = directory_.find_connection(handle, connection_hash_);
         if (connection_ && connection_->step == Step::open) directory_.settle(*connection_, work_);
-        if (name) user_hash_ = directory_.hash_of_user(*name);
-        user_ = name ? directory_.find_user(*name, user_hash_) : connection_ ? connection_->user : nullptr;
+        user_ = connection_ ? connection_->user : nullptr;
+        if (name && !(user_ && user_->id == *name)) {
+            user_hash_ = directory_.hash_of_user(*name);
+            user_ = directory_.find_user(*name, user_hash_);
+        }
         if (user_) directory_.settle(*user_, work_);
         if (connection_ && connection_->step != Step::open) return Refusal::closing;
         // Settling may have removed the user's last connection.

@@ -65,6 +65,17 @@ public:
             if (m->room == &room) return room.closed.load(std::memory_order_relaxed) ? nullptr : m;
         return nullptr;
     }
+    /// The same by name: for a connection in few rooms its own are looked at
+    /// sooner than all.
+    [[nodiscard]] Membership<T>* membership(const Connection& c, typename T::room_view id) const {
+        if (c.room_count > 4) {
+            const Room* const room = find_room(id);
+            return room ? membership(c, *room) : nullptr;
+        }
+        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
+            if (!m->room->closed.load(std::memory_order_relaxed) && m->room->id == id) return m;
+        return nullptr;
+    }
     /// O(rooms of the user).
     [[nodiscard]] Member<T>* member(const User<T>& user, const Room& room) const noexcept {
         for (auto* m = user.members.front(); m; m = user.members.next(*m))

@@ -23,8 +23,10 @@ class Post {
 public:
     explicit Post(Engine<T>& engine) noexcept : engine_(engine) {}
 
-    template <class Find>
-    PublishResult publish(const typename T::connection_type& c, Find&& find, Frame payload, BasicPublish<T>&& how) {
+    /// `membership_of(record)`: that of the connection in the room, if it has one.
+    template <class FindMembership, class Find>
+    PublishResult publish(const typename T::connection_type& c, FindMembership&& membership_of, Find&& find,
+                          Frame payload, BasicPublish<T>&& how) {
         Message message = make(std::move(payload), how);
         message->own = std::move(how.own);
         message->echo = how.echo;
@@ -32,14 +34,13 @@ public:
         Call call(engine_);
         auto* const record = directory().find_connection(c);
         if (record && record->step != Step::open) return {Delivery::closing};
-        Room* const room = find();
-        if (!room) return {Delivery::no_room};
-        auto* const membership = record ? directory().membership(*record, *room) : nullptr;
-        if (!membership) return {Delivery::not_in_room};
-        if (is_full(*room)) return {Delivery::overloaded};
-        if (const auto limited = engine_.core.limit(*record, *room, how.message_class)) return *limited;
+        Membership<T>* const membership = record ? membership_of(*record) : nullptr;
+        if (!membership) return {find() ? Delivery::not_in_room : Delivery::no_room};
+        Room& room = *membership->room;
+        if (is_full(room)) return {Delivery::overloaded};
+        if (const auto limited = engine_.core.limit(*record, room, how.message_class)) return *limited;
         message->publisher = membership;
-        return {put(*room, message, nullptr, call)};
+        return {put(room, message, nullptr, call)};
     }
 
     template <class Find>
