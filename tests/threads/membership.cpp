@@ -4,21 +4,26 @@
 namespace threads {
 namespace {
 
+struct SilentShadowTraits : ShadowTraits {
+    using events = roomcast::SilentEvents;
+};
 using ShadowRegistry = roomcast::RoomRegistry<FakeConnection, ShadowTraits>;
+using SilentRegistry = roomcast::RoomRegistry<FakeConnection, SilentShadowTraits>;
 
 std::string user_name(std::size_t i) { return "user " + std::to_string(i); }
 std::string room_name(std::size_t i) { return "room " + std::to_string(i); }
 
 /// Everything at once from four threads, each with connections of its own but
 /// users and rooms in common; then all go, and nothing may be left.
-void check_churn(ShadowRegistry::Options options, std::size_t steps) {
+template <class Registry = ShadowRegistry>
+void check_churn(typename Registry::Options options, std::size_t steps) {
     constexpr std::size_t workers = 4;
     constexpr std::size_t users = 6;
     constexpr std::size_t rooms = 4;
     std::atomic<std::size_t> alive{0};
     Shadow shadow(options.membership, options.others);
     {
-        ShadowRegistry registry(std::move(options), {.observer = {&shadow}});
+        Registry registry(std::move(options), {.observer = {&shadow}});
         on_threads(workers, [&](std::size_t worker) {
             std::minstd_rand random(static_cast<unsigned>(tests::seed() + worker));
             const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
@@ -99,6 +104,16 @@ TEST_CASE("after random work of four threads nothing is left, followers and few 
                  .close_timeout = 1ms,
                  .turn_sends = 3},
                 churn_steps);
+}
+
+TEST_CASE("after random work of four threads nothing is left where nobody is told", "[invariant-14]") {
+    check_churn<SilentRegistry>({.others = roomcast::OtherDevices::follow, .grace = 0ms, .close_timeout = 0ms},
+                                churn_steps / 4);
+    check_churn<SilentRegistry>({.membership = Membership::many_rooms,
+                                 .room = {.batch_window = 1ms},
+                                 .grace = 0ms,
+                                 .turn_sends = 3},
+                                churn_steps / 4);
 }
 
 TEST_CASE("after random work of four threads nothing is left, one room a connection", "[invariant-14]") {
