@@ -140,6 +140,9 @@ struct PublishedEvent {
 /// that the close comes at once, without a grace period). Called unlocked, by
 /// several threads at once. A function that throws ends the connection that
 /// the event was meant for; what is told to a whole room is then not told.
+///
+/// With SilentEvents itself joins and ends are cheapest: in a room that nobody
+/// works in they need no turn.
 struct SilentEvents {
     std::string joined(const auto&) const { return {}; }
     std::string moved(const auto&) const { return {}; }
