@@ -11,10 +11,19 @@
 namespace roomcast::adapters {
 
 /// ASCII only, as header names and host names are compared.
+struct EqualIgnoringCase {
+    [[nodiscard]] bool operator()(char a, char b) const noexcept { return lower(a) == lower(b); }
+
+private:
+    static char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+};
+
 [[nodiscard]] inline bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return a.size() == b.size() &&
-           std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return lower(x) == lower(y); });
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), EqualIgnoringCase());
+}
+
+[[nodiscard]] inline bool contains_ignoring_case(std::string_view text, std::string_view part) noexcept {
+    return std::search(text.begin(), text.end(), part.begin(), part.end(), EqualIgnoringCase()) != text.end();
 }
 
 /// A request as it came, without its body. Everything is borrowed for the call.

@@ -207,13 +207,13 @@ private:
 
     void received(std::string_view bytes) override {
         const auto connection = connection_;
-        connection->read_all(bytes.data(), bytes.size());
+        connection->receive(bytes);
     }
 
     void lost() noexcept override {
         const auto connection = connection_;
         try {
-            connection->eof();
+            connection->end();
         } catch (...) {  // its last words have nobody to hear them
         }
         tell_closed();

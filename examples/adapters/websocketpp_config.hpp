@@ -3,6 +3,7 @@
 
 #include <websocketpp/common/network.hpp>
 #include <websocketpp/concurrency/none.hpp>
+#include <websocketpp/connection.hpp>
 #include <websocketpp/connection_base.hpp>
 #include <websocketpp/extensions/permessage_deflate/disabled.hpp>
 #include <websocketpp/http/request.hpp>
@@ -19,6 +20,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "adapters/http.hpp"
 
@@ -37,9 +39,11 @@ inline const bool byte_order_known = (websocketpp::lib::net::_htonll(0), true);
 
 /// websocketpp meets a faulty handshake with a bare 400, before anybody is
 /// asked, and accepts those of older drafts, which know neither its size limit
-/// nor its UTF-8 check. Ours hides every upgrade but those that RFC 6455,
-/// section 4.2.1, wants, so that the others become plain HTTP.
+/// nor its UTF-8 check. Ours looks for itself, once, and whatever is no
+/// handshake becomes plain HTTP.
 struct Request : websocketpp::http::parser::request {
+    /// As RFC 6455, section 4.2.1, wants it.
+    bool is_handshake = false;
     /// A handshake but for its key.
     bool bad_key = false;
 
@@ -68,26 +72,70 @@ private:
             else replace_header("Host", host.substr(2));
         }
         const bool asked = get_version() == "HTTP/1.1" && get_header("Sec-WebSocket-Version") == "13" &&
-                           websocketpp::processor::is_websocket_handshake(*this);
+                           contains_ignoring_case(get_header("Upgrade"), "websocket") &&
+                           contains_ignoring_case(get_header("Connection"), "upgrade");
         bad_key = asked && !is_handshake_key(get_header("Sec-WebSocket-Key"));
-        if (!asked || bad_key || get_method() != "GET") remove_header("Upgrade");
+        is_handshake = asked && !bad_key && get_method() == "GET";
     }
 };
 
 struct Response : websocketpp::http::parser::response {
     /// Whatever does not upgrade is the last on its connection.
     [[nodiscard]] std::string raw() const {
-        using Base = websocketpp::http::parser::response;
-        if (get_status_code() == websocketpp::http::status_code::switching_protocols) return Base::raw();
-        Base last = *this;
+        if (get_status_code() == websocketpp::http::status_code::switching_protocols) return text();
+        Response last = *this;
         last.replace_header("Connection", "close");
         const auto add = [&](const std::string& name, std::string_view value) {
             if (last.get_header(name).empty()) last.replace_header(name, std::string(value));
         };
         add("Content-Length", "0");
         for (const auto& [name, value] : default_headers) add(std::string(name), value);
-        return last.raw();
+        return last.text();
     }
+
+private:
+    /// As websocketpp's own `raw`, which writes it through two streams.
+    [[nodiscard]] std::string text() const {
+        std::string all = get_version() + ' ' + std::to_string(get_status_code()) + ' ' + get_status_msg() + "\r\n";
+        for (const auto& [name, value] : get_headers()) ((all += name) += ": ") += value + "\r\n";
+        return (all += "\r\n") += get_body();
+    }
+};
+
+/// websocketpp's transport for bytes that others carry, but for its reads:
+/// they would write a line for the log each, though there is none.
+template <class TransportConfig>
+class Transport : public websocketpp::transport::iostream::connection<TransportConfig> {
+public:
+    using websocketpp::transport::iostream::connection<TransportConfig>::connection;
+
+    /// These came. What is left over when nobody wants to read is dropped.
+    void receive(std::string_view bytes) {
+        while (read_ && !bytes.empty()) {
+            const std::size_t size = bytes.copy(room_, room_size_);
+            bytes.remove_prefix(size);
+            std::exchange(read_, nullptr)({}, size);
+        }
+    }
+
+    /// Nothing comes any more.
+    void end() {
+        using namespace websocketpp::transport;
+        if (read_) std::exchange(read_, nullptr)(error::make_error_code(error::eof), 0);
+    }
+
+protected:
+    /// The least that is asked for is always one byte.
+    void async_read_at_least(std::size_t, char* room, std::size_t size, websocketpp::transport::read_handler read) {
+        room_ = room;
+        room_size_ = size;
+        read_ = std::move(read);
+    }
+
+private:
+    websocketpp::transport::read_handler read_;
+    char* room_ = nullptr;
+    std::size_t room_size_ = 0;
 };
 
 /// No lock, no log, no timer, no socket: what websocketpp is here for is the
@@ -110,7 +158,7 @@ struct Config {
         using alog_type = Config::alog_type;
     };
     struct transport_type {
-        using transport_con_type = websocketpp::transport::iostream::connection<transport_config>;
+        using transport_con_type = Transport<transport_config>;
     };
     struct permessage_deflate_config {
         using request_type = Request;
@@ -133,3 +181,28 @@ struct Config {
 };
 
 }  // namespace roomcast::adapters::detail
+
+namespace websocketpp {
+
+namespace processor {
+template <>
+inline bool is_websocket_handshake(roomcast::adapters::detail::Request& request) {
+    return request.is_handshake;
+}
+template <>
+inline int get_websocket_version(roomcast::adapters::detail::Request&) {
+    return 13;
+}
+}  // namespace processor
+
+// These would write whole lines for the log that there is not.
+template <>
+inline void connection<roomcast::adapters::detail::Config>::log_open_result() {}
+template <>
+inline void connection<roomcast::adapters::detail::Config>::log_close_result() {}
+template <>
+inline void connection<roomcast::adapters::detail::Config>::log_fail_result() {}
+template <>
+inline void connection<roomcast::adapters::detail::Config>::log_http_result() {}
+
+}  // namespace websocketpp

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "adapters/alarm.hpp"
+#include "adapters/http.hpp"
 #include "adapters/origin.hpp"
 #include "adapters/output_queue.hpp"
 #include "adapters/peer_address.hpp"
@@ -20,6 +21,17 @@
 using namespace roomcast::adapters;
 using namespace std::chrono_literals;
 using asio::ip::make_address;
+
+TEST_CASE("a word is found in a header whatever its case and what stands around it, ASCII only") {
+    CHECK(contains_ignoring_case("keep-alive, Upgrade", "upgrade"));
+    CHECK(contains_ignoring_case("WEBSOCKET", "websocket"));
+    CHECK(contains_ignoring_case("ab", ""));
+    CHECK_FALSE(contains_ignoring_case("", "upgrade"));
+    CHECK_FALSE(contains_ignoring_case("upgrad", "upgrade"));
+    CHECK_FALSE(contains_ignoring_case("keep-alive", "upgrade"));
+    CHECK_FALSE(contains_ignoring_case("\xC4[", "\xC4{"));
+    CHECK_FALSE(equal_ignoring_case("upgrade", "upgraded"));
+}
 
 TEST_CASE("networks contain what they say") {
     CHECK(Network("10.0.0.0/8").contains(make_address("10.255.1.2")));
