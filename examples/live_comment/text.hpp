@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -75,6 +76,15 @@ struct PlainText {
     plain.text.reserve(raw.size());
     std::size_t end = 0, points_at_end = 0;  // after the last character that is no white space
     while (!raw.empty()) {
+        // Most of what is said, a word at once.
+        const auto other = std::find_if(raw.begin(), raw.end(), [](char c) { return c <= 0x20 || c >= 0x7F; });
+        if (const auto size = static_cast<std::size_t>(other - raw.begin()); size != 0) {
+            plain.text += raw.substr(0, size);
+            raw.remove_prefix(size);
+            end = plain.text.size();
+            points_at_end = plain.code_points += size;
+            continue;
+        }
         const CodePoint c = first_code_point(raw);
         if (c.value == '\r' && raw.substr(1).starts_with('\n')) raw.remove_prefix(1);
         const std::string_view bytes = raw.substr(0, c.size);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "live_comment/text.hpp"
 
+#include <iterator>
+#include <random>
 #include <string>
+#include <string_view>
 
 #include "support/catch.hpp"
 
@@ -51,6 +54,23 @@ TEST_CASE("a text is trimmed after that, and counted as it is then") {
     CHECK(plain.text == "hello  world");
     CHECK(plain.code_points == 12);
     CHECK(plain_text(" \n\xE2\x80\x8B\xE3\x80\x80 ").code_points == 0);
+}
+
+TEST_CASE("words are taken whole as they are letter by letter") {
+    constexpr std::string_view pieces[] = {"a", "~", "!", " ", "word", "two words", "\n", "\t", "\x01", "\x7F", "\xC3\xA9",
+                                           "\xE3\x80\x80", "\xF0\x9F\x98\x80", "\xE2\x80\x8B", "\xFF"};
+    std::minstd_rand random(1);
+    for (int i = 0; i < 2'000; ++i) {
+        std::string whole, apart;  // the same, but that hidden characters keep the letters apart
+        for (int n = 0; n < i % 12; ++n) {
+            const auto piece = pieces[std::uniform_int_distribution<std::size_t>(0, std::size(pieces) - 1)(random)];
+            whole += piece;
+            for (const char c : piece) (apart += c) += c > 0 ? "\x02" : "";
+        }
+        CAPTURE(whole);
+        CHECK(plain_text(whole).text == plain_text(apart).text);
+        CHECK(plain_text(whole).code_points == plain_text(apart).code_points);
+    }
 }
 
 TEST_CASE("what a client chose cannot forge a line of the log") {
