@@ -97,6 +97,7 @@ public:
         if (!device_added) member_ = &core_.pools.members.make(*user_, room);
         Membership<T>& m = core_.pools.memberships.make();
         m.tags.store(join.tags, std::memory_order_relaxed);
+        for (auto& follower : followers) follower.membership = &core_.pools.memberships.make();
         if (made_room) insert_room(std::move(made_room));
         room_ = &room;
         if (new_device) directory_.give_user(*connection_, *user_);
@@ -133,6 +134,7 @@ private:
         Connection* connection;
         std::uint64_t tags;
         std::unique_ptr<JoinItem<T>> item;
+        Membership<T>* membership = nullptr;
     };
 
     [[nodiscard]] bool follows() const noexcept { return directory_.options().others == OtherDevices::follow; }
@@ -275,7 +277,7 @@ private:
     }
 
     void follow(Follower& follower, Room* from) noexcept {
-        Membership<T>& m = core_.pools.memberships.make();
+        Membership<T>& m = *follower.membership;
         m.tags.store(follower.tags, std::memory_order_relaxed);
         directory_.enter(m, *follower.connection, *member_);
         if (!follower.item) return directory_.admit(m);

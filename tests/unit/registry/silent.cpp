@@ -106,6 +106,25 @@ TEST_CASE("in a silent registry a user's other devices follow with their tags, a
     CHECK(laptop.heard == Texts{"all"});
 }
 
+TEST_CASE("in a silent registry all of a user's many devices follow, though what they leave makes room for itself",
+          "[invariant-1]") {
+    constexpr std::size_t many = 400;  // slabs of memberships
+    SilentRooms rooms({.others = OtherDevices::follow});
+    std::vector<Listener> devices(many), others(many), last(many);
+    for (std::size_t i = 0; i < many; ++i) {
+        REQUIRE(rooms.join(&devices[i], {.user = "ann", .room = "r"}));
+        REQUIRE(rooms.join(&others[i], {.user = "bob", .room = "r"}));
+    }
+    for (Listener& listener : last) REQUIRE(rooms.join(&listener, {.user = "bob", .room = "r"}));
+    // Half of each slab is free now, and one is empty.
+    for (Listener& listener : last) rooms.disconnect(&listener);
+    for (Listener& listener : others) rooms.disconnect(&listener);
+    REQUIRE(rooms.join(&devices[0], {.user = "ann", .room = "s"}));
+    CHECK(rooms.count("s") == Counts{1, many});
+    rooms.broadcast("s", Frame("all"));
+    for (const Listener& listener : devices) REQUIRE(listener.heard == Texts{"all"});
+}
+
 TEST_CASE("in a silent registry who comes and goes leaves no memory, and needs none of its own for being told",
           "[invariant-11]") {
     const auto before = allocations::live_bytes();
