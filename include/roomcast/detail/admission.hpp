@@ -14,8 +14,8 @@
 
 namespace roomcast::detail {
 
-/// Joins: looks whether one may, makes everything that could fail, then
-/// commits what cannot. Runs under the lock.
+/// Joins: looks whether one may, reserves or makes everything that could fail,
+/// then commits what cannot. Runs under the lock.
 template <class T>
 class Admission {
     using Room = RoomRecord<T>;
@@ -45,8 +45,10 @@ public:
         // From here on nothing fails.
         if (name && !user_) make_user(std::move(id));
         if (!connection_) make_connection(handle, encoding);
-        if (new_device) directory_.give_user(*connection_, *user_);
-        if (new_device) drop_oldest_devices();
+        if (new_device) {
+            directory_.give_user(*connection_, *user_);
+            drop_oldest_devices();
+        }
         return {AttachStatus::attached, Refusal::none};
     }
 
@@ -110,7 +112,7 @@ public:
         directory_.enter(m, *connection_, *member_);
         const bool left_from = leaving_ || (leaving_alone_ && leaving_alone_->member->device_count == 1);
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
-                                    left_from, followers.size() + 1);
+                                left_from, followers.size() + 1);
         leave_old_places(m);
         take_in(m, std::move(item), join, from);
         for (auto& follower : followers) follow(follower, from);
@@ -254,6 +256,7 @@ private:
         if (room.options.idle.count() > 0) room.idle_since = core_.clock.now();
         core_.timers.update(room);
     }
+
     /// Ends what the new membership `entered` must not stand beside. Their old
     /// room comes to work before the new one: what waits there for them goes.
     void leave_old_places(const Membership<T>& entered) noexcept {
@@ -302,11 +305,11 @@ private:
         core_.timers.update(room);
     }
 
-    /// What waits for the room's turn to tell of a join; null where there is
-    /// nobody to tell, and nobody and nothing that it has to wait for.
+    /// What waits for the room to come to the join; null where nobody is to hear
+    /// of it, and it has nothing to wait for.
     [[nodiscard]] static std::unique_ptr<JoinItem<T>> make_item(const Room& room) {
-        const bool waits = is_told<T> || room.scheduled || room.parcel.count != 0 || room.news;
-        return waits ? std::make_unique<JoinItem<T>>() : nullptr;
+        if (!is_told<T> && room.at_rest()) return nullptr;
+        return std::make_unique<JoinItem<T>>();
     }
     void take_in(Membership<T>& m, std::unique_ptr<JoinItem<T>> item, BasicJoin<T>& join, Room* from) noexcept {
         if (!item) return directory_.admit(m);

@@ -124,7 +124,7 @@ public:
         ++user.device_count;
     }
 
-    /// After `room.places.reserve`. The join is told by the room's drainer.
+    /// After `room.places.reserve`. `admit` comes later.
     void enter(Membership<T>& m, Connection& c, Member<T>& member) noexcept {
         Room& room = *member.room;
         m.connection = &c;
@@ -151,7 +151,8 @@ public:
 
     // Unmaking. Nothing here needs memory or fails.
 
-    /// Ends one membership; its farewell is told by whoever reaps it.
+    /// Ends one membership. Its farewell is told by whoever reaps it; where there
+    /// is none to tell, it may be freed before this returns.
     void end(Membership<T>& m, Cause cause, Work<T>& work) noexcept {
         Room& room = *m.room;
         Member<T>& member = *m.member;
@@ -321,7 +322,7 @@ public:
         step_if_ready(c, work);
     }
 
-    /// The drainer has come to its join: the room's messages reach it.
+    /// From here on the room's messages reach it.
     void admit(Membership<T>& m) noexcept {
         m.told = true;
         if (!m.connection->outbox) m.slot->target.store(T::direct::of(m.connection->handle), std::memory_order_release);
@@ -386,11 +387,11 @@ private:
         }
     }
 
-    /// Nobody works in its room, and nobody is to hear of its end.
+    /// Nobody is to hear of its end, no room has to come to it first, and nothing
+    /// of it waits in an outbox.
     [[nodiscard]] static bool goes_at_once(const Membership<T>& m) noexcept {
         if (is_told<T> && m.farewell != Farewell::none) return false;
-        const Room& room = *m.room;
-        return !room.scheduled && room.parcel.count == 0 && !room.news && !m.connection->outbox;
+        return m.room->at_rest() && !m.connection->outbox;
     }
 
     void step_if_ready(Connection& c, Work<T>& work) noexcept {

@@ -28,9 +28,9 @@
 #include "roomcast/token_bucket.hpp"
 #include "roomcast/traits.hpp"
 
-/// The records of a registry. They are stable in memory, found through flat
-/// indexes, and freed by counted references. All of it is guarded by the
-/// registry's lock, but for what says otherwise.
+/// The records of a registry. They are stable in memory, found through indexes,
+/// and freed by counted references. All of it is guarded by the registry's lock,
+/// but for what says otherwise.
 namespace roomcast::detail {
 
 template <class T>
@@ -136,7 +136,9 @@ template <class T>
 struct Membership : Link<ConnectionTag>, Link<MemberTag>, Pooled {
     using Slot = typename Slots<typename T::target, Membership<T>>::Slot;
 
-    bool told = false;  // the connection has heard of its join, or is about to; written by the drainer alone
+    // The connection has heard of its join, or is about to. Written by whoever
+    // works in the room; while nobody does, under the lock.
+    bool told = false;
     bool dead = false;
     bool expelled = false;  // it ended by force: what it has said and nobody heard yet is not said
     Farewell farewell = Farewell::none;
@@ -336,6 +338,10 @@ struct RoomRecord : Deadline<typename T::time_point>,
         : Indexed<RoomRecord<T>>(h), id(name), options(o), epoch(e) {
         this->order = e;
     }
+
+    /// Nobody works in it, and nothing is there that a join or an end has to
+    /// wait for.
+    [[nodiscard]] bool at_rest() const noexcept { return !scheduled && parcel.count == 0 && !news; }
 };
 
 }  // namespace roomcast::detail
