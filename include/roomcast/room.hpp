@@ -9,8 +9,9 @@
 namespace roomcast {
 
 /// One room by name, for hot paths: it remembers where the room is, so that
-/// `publish` and `broadcast` pay no look-up of it. It always means the room of that name, also
-/// after that has gone and come again. The registry must outlive it.
+/// `publish` and `broadcast` pay no look-up of it. It always means the room of
+/// that name, also after that has gone and come again. The registry must outlive
+/// it.
 ///
 /// Thread safety: as the registry's, also when threads share one Room; but
 /// not while it is being assigned to, moved from or destroyed.

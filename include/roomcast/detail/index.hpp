@@ -25,8 +25,8 @@ struct Indexed {
 /// more than a few records, however many there are; the list of segments, which
 /// hold the buckets' heads, is copied when it doubles: a pointer for 512 records.
 ///
-/// Only `reserve` needs memory: 8 bytes a record, at most twice that while
-/// records go. An index holds none once its last record is erased.
+/// Only `reserve` needs memory: 8 bytes a record, at most twice that, or 4 KiB,
+/// while records go. An index holds none once its last record is erased.
 template <class Record>
 class Index {
 public:

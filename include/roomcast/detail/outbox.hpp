@@ -43,8 +43,8 @@ struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed<Waiting<T>> {
     typename T::time_point since;
 
     Waiting(const Letter<T>& letter, std::uint32_t key_hash, typename T::time_point now)
-        : Indexed<Waiting<T>>(key_hash), frame(letter.frame), membership(letter.membership), message_class(letter.message_class), key(letter.key),
-          seq(letter.seq), since(now) {}
+        : Indexed<Waiting<T>>(key_hash), frame(letter.frame), membership(letter.membership),
+          message_class(letter.message_class), key(letter.key), seq(letter.seq), since(now) {}
 
     [[nodiscard]] bool is_gap() const noexcept { return missed != 0; }
     /// What a memory budget counts.

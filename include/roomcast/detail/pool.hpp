@@ -63,6 +63,7 @@ public:
     /// After `reserve`, and before anything is freed.
     template <class... Arguments>
     Record& make(Arguments&&... arguments) noexcept {
+        ROOMCAST_ASSERT(!open_.empty());
         Slab& slab = *open_.front();
         std::uint16_t place = slab.begun;
         if (Free* const free = slab.free) {

@@ -12,8 +12,8 @@
 
 namespace roomcast::detail {
 
-/// Takes messages: whether they may go into a room's queue, and into it. What
-/// `find` finds the room with runs under the lock.
+/// Takes messages: whether they may go into a room's queue, and into it. `find`
+/// answers the room, or null; it runs under the lock.
 template <class T>
 class Post {
     using Room = RoomRecord<T>;
@@ -23,7 +23,8 @@ class Post {
 public:
     explicit Post(Engine<T>& engine) noexcept : engine_(engine) {}
 
-    /// `membership_of(record)`: that of the connection in the room, if it has one.
+    /// `membership_of(record)`: that of the connection in the room, or null; `find`
+    /// is asked only without one.
     template <class FindMembership, class Find>
     PublishResult publish(const typename T::connection_type& c, FindMembership&& membership_of, Find&& find,
                           Frame payload, BasicPublish<T>&& how) {

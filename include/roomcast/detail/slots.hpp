@@ -18,7 +18,7 @@ namespace roomcast::detail {
 /// `target` is what a broadcast reads: whom to send to. It is null until the
 /// room has told the join, again from the removal on, and while the connection
 /// is congested. Everything else is guarded by the lock; slots that exist are
-/// rearranged only by whoever works in the room.
+/// rearranged only by whoever works in the room, or while nobody does.
 template <class Target, class Membership>
 class Slots {
 public:
