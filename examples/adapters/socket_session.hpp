@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <asio/buffer.hpp>
+#include <asio/error.hpp>
 #include <asio/ip/tcp.hpp>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -108,7 +111,7 @@ protected:
         heard_ = clock::now();
         deadline_ = heard_ + limits.handshake_timeout;
         worker.add(shared_from_this());
-        wait_readable();
+        read();
     }
 
     /// From here on `send` works.
@@ -286,34 +289,43 @@ private:
         }
     }
 
-    void wait_readable() {
-        socket_->async_wait(asio::ip::tcp::socket::wait_read,
-                            [this, self = shared_from_this()](const asio::error_code& error) {
-                                if (phase_ == Phase::over) return;
-                                if (error) return cut();
-                                protocol([&] {
-                                    on_readable();
-                                    if (phase_ != Phase::over && !end_of_input_) wait_readable();
-                                });
-                            });
+    /// Asio is to read by itself: to tell that there is something to read, it
+    /// would call `epoll_ctl` each time.
+    void read() {
+        socket_->async_read_some(asio::buffer(first_), [this, self = shared_from_this()](
+                                                           const asio::error_code& error, std::size_t size) {
+            if (phase_ == Phase::over) return;
+            if (error && error != asio::error::eof) return cut();
+            protocol([&] {
+                if (error) end_input();
+                else input({first_.data(), size});
+                if (size == first_.size() && phase_ != Phase::over) read_on();
+                if (phase_ != Phase::over && !end_of_input_) read();
+            });
+        });
     }
 
-    void on_readable() {
+    /// Whatever else there is than bytes, the next `read` meets.
+    void read_on() {
         auto& buffer = worker_->read_buffer();
         const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-        if (got < 0) {
-            if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) cut();
-        } else if (got == 0) {
-            end_of_input_ = true;
-            // A peer that has asked its last question still gets the answer.
-            if (phase_ != Phase::ending || output_.empty()) cut();
-        } else if (phase_ == Phase::ending) {
-            discarded_ += static_cast<std::size_t>(got);
+        if (got > 0) input({buffer.data(), static_cast<std::size_t>(got)});
+    }
+
+    void input(std::string_view bytes) {
+        if (phase_ == Phase::ending) {
+            discarded_ += bytes.size();
             if (discarded_ > max_discarded) cut();
         } else {
             heard_ = clock::now();
-            received({buffer.data(), static_cast<std::size_t>(got)});
+            received(bytes);
         }
+    }
+
+    void end_input() noexcept {
+        end_of_input_ = true;
+        // A peer that has asked its last question still gets the answer.
+        if (phase_ != Phase::ending || output_.empty()) cut();
     }
 
     void wait_writable() {
@@ -357,6 +369,9 @@ private:
     CloseCode close_code_ = CloseCode::normal;
     std::atomic<std::uint32_t> handed_over_ = 0;  // frames in the worker's inbox
     std::atomic<std::size_t> in_transit_ = 0;     // bytes there and in output_
+
+    /// Of what comes at once, the first bytes: as a rule all.
+    std::array<char, 256> first_;
 
     const SessionLimits* limits_ = nullptr;
     std::optional<asio::ip::tcp::socket> socket_;

@@ -175,7 +175,7 @@ struct Config {
     static const long timeout_pong = 0;
     static const websocketpp::log::level elog_level = websocketpp::log::elevel::none;
     static const websocketpp::log::level alog_level = websocketpp::log::alevel::none;
-    static const std::size_t connection_read_buffer_size = 512;
+    static const std::size_t connection_read_buffer_size = 256;
     static const std::size_t max_message_size = 16 * 1024;
     static const std::size_t max_http_body_size = 4 * 1024;
 };

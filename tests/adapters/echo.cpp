@@ -41,6 +41,27 @@ TEST_CASE("a message in fragments, with a ping between them, arrives whole") {
     CHECK(client.read_frame().text("one two"));
 }
 
+TEST_CASE("messages that come at once are told in order, wherever a read ends") {
+    RunningServer running;
+    Client client(running.port());
+    client.open();
+    const auto text = [](std::size_t size) { return std::string(size, static_cast<char>('a' + size % 26)); };
+    std::string all;
+    for (std::size_t size = 0; size < 300; ++size) all += Client::frame(1, text(size));
+    client.write(all);
+    for (std::size_t size = 0; size < 300; ++size) CHECK(client.read_frame().text(text(size)));
+}
+
+TEST_CASE("a peer that ends its side is heard out first, wherever a read ends") {
+    RunningServer running;
+    const std::size_t size = GENERATE(range(230U, 260U));  // a frame of 256 bytes among them
+    Client client(running.port());
+    client.open().write(Client::frame(1, std::string(size, 'x')));
+    client.end_output();
+    CHECK(client.read_frame().text(std::string(size, 'x')));
+    CHECK(client.read_all().empty());
+}
+
 TEST_CASE("what follows the handshake in the same packet is not lost") {
     RunningServer running;
     Client client(running.port());
