@@ -181,6 +181,7 @@ public:
     bool binary(json::binary_t&) { return false; }
     bool start_object(std::size_t) {
         open_.push_back(&place().emplace<JsonFields>());
+        open_.back()->reserve(4);
         return true;
     }
     bool end_object() {
