@@ -74,9 +74,11 @@ struct BasicRoomOptions {
     std::optional<TimePoint> ends_at{};
     /// What gives way when a member reads too slowly.
     SlowReaders slow_readers = SlowReaders::drop_oldest;
-    /// After a message, how long others wait to go out together, as one buffer
-    /// for each member (at most `batch_messages` and `batch_bytes`). The first
-    /// after a pause of that length goes at once. 0: each goes alone.
+    /// Once a message has reached all, how long others wait to go out together,
+    /// as one buffer for each member (at most `batch_messages` and
+    /// `batch_bytes`), with what came while it was on its way. The first after
+    /// a pause of that length goes at once, with what came before its turn.
+    /// 0: each goes alone.
     std::chrono::milliseconds batch_window{0};
     /// Messages of members (`publish`) at most, all together; above it those
     /// of the loudest are left out first, and the room hears how many

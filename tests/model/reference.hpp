@@ -215,6 +215,7 @@ private:
     void run_turn(int r);
     void finish(int r);
     bool begin_next(int r);
+    static bool grows(const Room& room);
     void part(int r);
     void answered(Room& room, std::uint64_t stay);
     void tell_join(int r, const Item& join);

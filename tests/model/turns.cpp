@@ -59,8 +59,7 @@ bool Reference::begin_next(int r) {
         send_batch(r);
         return true;
     }
-    // A batch waits neither for a join nor for a message that is not for all.
-    if (!room.batch.empty() && (room.queue.front().is_join() || room.queue.front().filtered())) {
+    if (!room.batch.empty() && !grows(room)) {
         send_batch(r);
         return true;
     }
@@ -70,6 +69,12 @@ bool Reference::begin_next(int r) {
     else serve(r, item);
     answered(room, item.stay);
     return true;
+}
+
+/// A batch takes in what waits for its turn, neither a join nor a message that
+/// is not for all.
+bool Reference::grows(const Room& room) {
+    return !room.queue.empty() && !room.queue.front().is_join() && !room.queue.front().filtered();
 }
 
 /// Who has ended lets go of what waits of the room, and hears of it.
@@ -149,6 +154,7 @@ void Reference::serve(int r, Item message) {
             events_.push_back(event_text({.kind = roomcast::EventKind::message_dropped, .room = room_name(r)}));
         return;
     }
+    const bool followed = grows(room);
     change_log(r, message);
     if (message.op.flag) {
         message.seq = ++room.seq;
@@ -162,7 +168,7 @@ void Reference::serve(int r, Item message) {
     std::size_t bytes = 0;
     for (const Item& item : room.batch) bytes += item.op.payload.size();
     if (room.options.batch_window.count() <= 0 || message.filtered() || room.batch.size() >= options_.batch_messages ||
-        bytes >= options_.batch_bytes || now_ >= room.batch_until)
+        bytes >= options_.batch_bytes || (now_ >= room.batch_until && !followed))
         send_batch(r);
     if (asking) one_reason_less(publisher);
 }

@@ -28,7 +28,8 @@ namespace roomcast::detail {
 ///
 /// A message is numbered, encoded and kept in the log when its turn comes, and
 /// becomes part of the room's parcel. Without a batch window the parcel goes
-/// out at once; with one, what comes in it goes out together at its end.
+/// out at once. With one, it takes in what the queue holds, and goes out once
+/// the window is over that began when the parcel before had reached all.
 /// Joins, and messages that are not for all, find no parcel waiting: it goes
 /// out before them.
 template <class T>
@@ -171,18 +172,13 @@ private:
     /// nothing to do.
     bool begin_next(Room& room, Budget<T>& budget, Lock& lock, Work<T>& work) noexcept {
         Item<T>* const item = room.queue.front();
-        const bool is_message = item && item->kind == Item<T>::Kind::message;
-        if (room.parcel.count != 0) {
-            const bool may_wait = is_message ? !static_cast<MessageItem<T>*>(item)->filtered()
-                                             : !item && core_.clock.now() < room.batch_until;
-            if (!may_wait) {
-                send(room, budget, lock, work);
-                return true;
-            }
+        if (room.parcel.count != 0 && !grows(room) && (item || core_.clock.now() >= room.batch_until)) {
+            send(room, budget, lock, work);
+            return true;
         }
         if (!item) return false;
         room.queue.pop_front();
-        if (is_message) {
+        if (item->kind == Item<T>::Kind::message) {
             --room.queued_messages;
             serve(room, *static_cast<MessageItem<T>*>(item), budget, lock, work);
         } else {
@@ -194,6 +190,12 @@ private:
             budget.spend(1);
         }
         return true;
+    }
+
+    /// Whether the next of the queue can be of one parcel with what came before.
+    [[nodiscard]] static bool grows(const Room& room) noexcept {
+        const Item<T>* const next = room.queue.front();
+        return next && next->kind == Item<T>::Kind::message && !static_cast<const MessageItem<T>*>(next)->filtered();
     }
 
     /// A message's turn has come.
@@ -208,13 +210,12 @@ private:
         const auto encodings = room.encodings;
         room.cursor = room.places.walk();  // whoever comes from now on has not been told of the join
         const bool barred = message.publisher && message.publisher->expelled;
+        const bool followed = grows(room);
         bool done = false;
         const bool taken = take_and_send(
             room, message, lock, work, [&] { return !barred && prepare(room, message, encodings); },
             [&] {
-                if (is_silent(message) || !goes_now(room, message)) return;
-                seal(room);
-                done = fan_out_.go_on(room, budget, work);
+                if (!is_silent(message) && goes_now(room, message, followed)) done = walk(room, budget, work);
             });
         core_.directory.answered(message);
         if (room.log) {
@@ -266,8 +267,7 @@ private:
         if (!room.parcel.under_way) room.cursor = room.places.walk();
         {
             Unlocked unlocked(lock);
-            if (!room.parcel.under_way) seal(room);
-            done = fan_out_.go_on(room, budget, work);
+            done = walk(room, budget, work);
         }
         if (done) complete(room, work);
     }
@@ -315,21 +315,27 @@ private:
     }
 
     /// Adds the message to the parcel; answers whether that goes out.
-    bool goes_now(Room& room, MessageItem<T>& message) noexcept {
+    /// `followed`: by one that can go with it.
+    bool goes_now(Room& room, MessageItem<T>& message, bool followed) noexcept {
         Parcel<T>& parcel = room.parcel;
         parcel.messages.push_back(message);
         ++parcel.count;
         parcel.bytes += message.payload.size();
         return room.options.batch_window.count() <= 0 || message.filtered() ||
                parcel.count >= core_.options.batch_messages || parcel.bytes >= core_.options.batch_bytes ||
-               core_.clock.now() >= room.batch_until;
+               (!followed && core_.clock.now() >= room.batch_until);
     }
 
-    /// The parcel is complete: the walk begins.
-    void seal(Room& room) noexcept {
-        join_frames(room.parcel);
+    /// Begins the parcel's walk, or goes on with it; answers whether all have
+    /// been reached. Then the window begins: however long a walk takes, what
+    /// comes meanwhile goes out together.
+    bool walk(Room& room, Budget<T>& budget, Work<T>& work) noexcept {
+        if (!room.parcel.under_way) join_frames(room.parcel);
         room.parcel.under_way = true;
-        if (room.options.batch_window.count() > 0) room.batch_until = later(core_.clock.now(), room.options.batch_window);
+        const bool done = fan_out_.go_on(room, budget, work);
+        if (done && room.options.batch_window.count() > 0)
+            room.batch_until = later(core_.clock.now(), room.options.batch_window);
+        return done;
     }
     void join_frames(Parcel<T>& parcel) noexcept {
         if constexpr (T::joins_frames) {

@@ -16,6 +16,16 @@ Options batching(std::chrono::milliseconds window = 10ms) {
 void say(World& w, std::size_t first, std::size_t last, std::string_view room = "r") {
     for (const auto& text : numbered("m", first, last)) w.rooms.broadcast(room, text);
 }
+
+/// From within a callback: what is said in `act` waits in its room's queue
+/// until `act` is over.
+void within(World& w, std::function<void()> act) {
+    const auto host = make_fake("host");
+    w.rooms.attach(host);
+    host->on_send = [&](std::string_view) { act(); };
+    w.rooms.send(host, "now");
+    w.rooms.disconnect(host);
+}
 }  // namespace
 
 TEST_CASE("the first message goes at once, what comes in its window goes out as one") {
@@ -51,6 +61,103 @@ TEST_CASE("a message that comes after the window's end takes along what waits, w
     w.clock.advance(11ms);
     say(w, 3, 3);
     CHECK(ann->frames() == Texts{"m1", "m2\nm3"});
+}
+
+TEST_CASE("the window begins when the message before has reached all, however long that took") {
+    World w{batching()};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    std::size_t last = 1;
+    bob->on_send = [&](std::string_view) {
+        w.clock.advance(25ms);
+        if (last < 10) say(w, last + 1, last + 3);
+        last += 3;
+    };
+    say(w, 1, 1);
+    w.after(9ms);
+    CHECK(ann->frames() == Texts{"m1"});
+    w.after(1ms);
+    CHECK(ann->frames() == Texts{"m1", "m2\nm3\nm4"});
+    w.after(10ms);
+    CHECK(ann->frames() == Texts{"m1", "m2\nm3\nm4", "m5\nm6\nm7"});
+    w.after(10ms);
+    CHECK(ann->frames().back() == "m8\nm9\nm10");
+}
+
+TEST_CASE("what comes while a message is parked goes out as one, and waits for the rest of it and the window") {
+    Options options = batching();
+    options.turn_sends = 2;
+    World w{options};
+    std::vector<FakeConnection> all;
+    for (const auto& name : numbered("u", 1, 5)) all.push_back(w.member(name, "r"));
+    w.rooms.poll();
+    say(w, 1, 1);
+    for (std::size_t i = 2; all[4]->frames().empty(); ++i) {
+        say(w, i, i);
+        w.after(10ms);
+    }
+    while (w.rooms.poll() <= w.clock.now()) {}
+    CHECK(all[0]->frames() == Texts{"m1"});
+    w.after(10ms);
+    CHECK(all[0]->frames() == Texts{"m1", "m2\nm3"});
+}
+
+TEST_CASE("what waits for its turn goes out as one, and at once where no window is open") {
+    World w{batching()};
+    const auto ann = w.member("ann", "r");
+    within(w, [&] { say(w, 1, 3); });
+    CHECK(ann->frames() == Texts{"m1\nm2\nm3"});
+    say(w, 4, 4);
+    CHECK(ann->frames() == Texts{"m1\nm2\nm3"});
+    w.clock.advance(11ms);
+    within(w, [&] { say(w, 5, 6); });
+    CHECK(ann->frames() == Texts{"m1\nm2\nm3", "m4\nm5\nm6"});
+}
+
+TEST_CASE("of what waits for its turn no more goes out as one than a batch may hold", "[invariant-10]") {
+    Options options = batching();
+    const bool in_bytes = GENERATE(false, true);
+    (in_bytes ? options.batch_bytes : options.batch_messages) = in_bytes ? 6 : 3;
+    World w{options};
+    const auto ann = w.member("ann", "r");
+    within(w, [&] { say(w, 1, 7); });
+    CHECK(ann->frames() == Texts{"m1\nm2\nm3", "m4\nm5\nm6"});
+    w.after(10ms);
+    CHECK(ann->frames().back() == "m7");
+}
+
+TEST_CASE("a join, and a message that is not for all, end the batch that waits for its turn", "[invariant-6]") {
+    World w{batching()};
+    const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
+    const auto cid = make_fake("cid");
+    within(w, [&] {
+        say(w, 1, 2);
+        w.rooms.broadcast("r", "not for bob", {.except = &bob});
+        say(w, 4, 5);
+        REQUIRE(w.rooms.join(cid, {.user = "cid", .room = "r", .history = 10}));
+        say(w, 6, 7);
+    });
+    CHECK(ann->frames() == Texts{"m1\nm2", "not for bob", "m4\nm5"});
+    CHECK(bob->frames() == Texts{"m1\nm2", "m4\nm5"});
+    w.after(10ms);
+    CHECK(ann->frames().back() == "m6\nm7");
+    CHECK(cid->frames() == Texts{"+r", "m6\nm7"});
+}
+
+TEST_CASE("a message that waited for the next goes at once when that comes to nothing") {
+    World w{batching()};
+    const auto ann = w.member("ann", "r");
+    within(w, [&] {
+        say(w, 1, 1);
+        w.rooms.broadcast("r", FakeSession::unencodable);
+    });
+    CHECK(ann->frames() == Texts{"m1"});
+}
+
+TEST_CASE("without a window each message goes alone, also of those that wait for their turn") {
+    World w{batching(0ms)};
+    const auto ann = w.member("ann", "r");
+    within(w, [&] { say(w, 1, 3); });
+    CHECK(ann->frames() == Texts{"m1", "m2", "m3"});
 }
 
 TEST_CASE("poll is asked for at a batch's time, and says it") {
