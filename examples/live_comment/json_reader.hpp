@@ -3,42 +3,19 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
 namespace live_comment {
 
-struct JsonField;
-
-/// An object's fields, by name.
-using JsonFields = std::vector<JsonField>;
-
-/// What the protocol has no use for is a monostate: null, arrays, and numbers
-/// that are no integer.
-using JsonValue = std::variant<std::monostate, bool, std::int64_t, std::string, JsonFields>;
-
-struct JsonField {
-    std::string name;
-    JsonValue value{};
-};
-
-/// The field of this name, or null.
-[[nodiscard]] inline const JsonValue* find(const JsonFields& fields, std::string_view name) noexcept {
-    const auto found = std::find_if(fields.begin(), fields.end(), [&](const JsonField& f) { return f.name == name; });
-    return found == fields.end() ? nullptr : &found->value;
-}
-
 /// A frame's object, read strictly.
 struct JsonObject {
-    JsonFields fields;
+    nlohmann::json fields;
     /// The fields of the outermost object that hold a string with a lone
     /// surrogate; empty for one whose name does.
     std::vector<std::string> lone_surrogates;
@@ -168,78 +145,63 @@ public:
 
     explicit JsonBuilder(const JsonScan& scan) : scan_(scan) {}
 
-    bool null() { return put(std::monostate()); }
+    bool null() { return put(nullptr); }
     bool boolean(bool value) { return put(value); }
     bool number_integer(json::number_integer_t value) { return put(value); }
-    /// At most 18 digits are left of it.
-    bool number_unsigned(json::number_unsigned_t value) { return put(static_cast<std::int64_t>(value)); }
-    bool number_float(json::number_float_t, const std::string&) { return put(std::monostate()); }
+    bool number_unsigned(json::number_unsigned_t value) { return put(value); }
+    bool number_float(json::number_float_t value, const std::string&) { return put(value); }
     bool string(std::string& value) {
         note_string();
         return put(std::move(value));
     }
     bool binary(json::binary_t&) { return false; }
-    bool start_object(std::size_t) {
-        open_.push_back(&place().emplace<JsonFields>());
-        open_.back()->reserve(4);
-        return true;
-    }
-    bool end_object() {
-        JsonFields& fields = *open_.back();
-        open_.pop_back();
-        return all_differ(fields);
-    }
-    /// What is in it goes nowhere.
-    bool start_array(std::size_t) {
-        place();
-        open_.push_back(nullptr);
-        return true;
-    }
-    bool end_array() {
-        open_.pop_back();
-        return true;
-    }
+    bool start_object(std::size_t) { return open(json::object()); }
+    bool start_array(std::size_t) { return open(json::array()); }
+    bool end_object() { return close(); }
+    bool end_array() { return close(); }
     bool key(std::string& name) {
+        if (open_.back()->contains(name)) return false;
         const bool outermost = open_.size() == 1;
         if (outermost) field_.clear();
         note_string();
         if (outermost) field_ = name;
-        open_.back()->push_back({std::move(name)});
+        name_ = std::move(name);
         return true;
     }
     bool parse_error(std::size_t, const std::string&, const json::exception&) { return false; }
 
-    [[nodiscard]] std::optional<JsonObject> take() {
-        auto* const fields = std::get_if<JsonFields>(&root_);
-        if (!fields) return std::nullopt;
-        return JsonObject{std::move(*fields), std::move(lone_)};
-    }
+    [[nodiscard]] JsonObject take() { return {std::move(root_), std::move(lone_)}; }
 
 private:
     template <class Value>
     bool put(Value&& value) {
-        place() = std::forward<Value>(value);
+        place(json(std::forward<Value>(value)));
         return true;
     }
-    /// Of the value that comes next.
-    JsonValue& place() {
-        if (open_.empty()) return root_;
-        return open_.back() ? open_.back()->back().value : ignored_.emplace_back();
+    bool open(json&& container) {
+        open_.push_back(place(std::move(container)));
+        return true;
     }
-    static bool all_differ(JsonFields& fields) {
-        std::sort(fields.begin(), fields.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-        return std::adjacent_find(fields.begin(), fields.end(),
-                                  [](const auto& a, const auto& b) { return a.name == b.name; }) == fields.end();
+    bool close() {
+        open_.pop_back();
+        return true;
+    }
+    json* place(json&& value) {
+        if (open_.empty()) return &(root_ = std::move(value));
+        json& parent = *open_.back();
+        if (parent.is_object()) return &(parent[name_] = std::move(value));
+        parent.push_back(std::move(value));
+        return &parent.back();
     }
     void note_string() {
         if (scan_.is_lone(strings_++)) lone_.push_back(field_);
     }
 
     const JsonScan& scan_;
-    JsonValue root_;
-    std::vector<JsonFields*> open_;  ///< null: an array
-    std::deque<JsonValue> ignored_;  ///< of arrays
-    std::string field_;              ///< of the outermost object
+    json root_;
+    std::vector<json*> open_;
+    std::string name_;   ///< of the value that comes next in an object
+    std::string field_;  ///< of the outermost object
     std::size_t strings_ = 0;
     std::vector<std::string> lone_;
 };
@@ -258,7 +220,9 @@ private:
     if (scan.too_deep()) return std::nullopt;
     detail::JsonBuilder builder(scan);
     if (!nlohmann::json::sax_parse(scan.text(), &builder)) return std::nullopt;
-    return builder.take();
+    JsonObject object = builder.take();
+    if (!object.fields.is_object()) return std::nullopt;
+    return object;
 }
 
 }  // namespace live_comment

@@ -109,7 +109,7 @@ namespace detail {
 /// protocol wants it.
 class FieldReader {
 public:
-    explicit FieldReader(const JsonFields& object) : object_(object) {}
+    explicit FieldReader(const nlohmann::json& object) : object_(object) {}
 
     [[nodiscard]] const std::optional<std::string>& bad_field() const noexcept { return bad_; }
     void refuse(std::string_view field) {
@@ -120,7 +120,7 @@ public:
     std::optional<std::string> text(std::string_view field, std::size_t least, std::size_t most) {
         const auto* value = find(field);
         if (!value) return std::nullopt;
-        const auto* text = std::get_if<std::string>(value);
+        const auto* text = value->get_ptr<const std::string*>();
         if (text && text->size() >= least && text->size() <= most) return *text;
         refuse(field);
         return std::nullopt;
@@ -147,8 +147,10 @@ public:
     std::optional<std::int64_t> integer(std::string_view field, std::int64_t least, std::int64_t most) {
         const auto* value = find(field);
         if (!value) return std::nullopt;
-        const auto* number = std::get_if<std::int64_t>(value);
-        if (number && *number >= least && *number <= most) return *number;
+        if (value->is_number_integer()) {
+            const auto number = value->get<std::int64_t>();
+            if (number >= least && number <= most) return number;
+        }
         refuse(field);
         return std::nullopt;
     }
@@ -156,7 +158,7 @@ public:
     std::optional<bool> boolean(std::string_view field) {
         const auto* value = find(field);
         if (!value) return std::nullopt;
-        if (const auto* is = std::get_if<bool>(value)) return *is;
+        if (value->is_boolean()) return value->get<bool>();
         refuse(field);
         return std::nullopt;
     }
@@ -164,8 +166,8 @@ public:
     std::optional<Since> since(std::string_view field) {
         const auto* value = find(field);
         if (!value) return std::nullopt;
-        if (const auto* object = std::get_if<JsonFields>(value)) {
-            FieldReader inner(*object);
+        if (value->is_object()) {
+            FieldReader inner(*value);
             auto epoch = inner.text("epoch", 0, 64);
             const auto seq = inner.integer("seq", 0, max_integer);
             if (epoch && seq) return Since{std::move(*epoch), static_cast<std::uint64_t>(*seq)};
@@ -175,9 +177,12 @@ public:
     }
 
 private:
-    [[nodiscard]] const JsonValue* find(std::string_view field) const { return live_comment::find(object_, field); }
+    [[nodiscard]] const nlohmann::json* find(std::string_view field) const {
+        const auto found = object_.find(field);
+        return found == object_.end() ? nullptr : &*found;
+    }
 
-    const JsonFields& object_;
+    const nlohmann::json& object_;
     std::optional<std::string> bad_;
 };
 
