@@ -257,8 +257,9 @@ private:
         core_.timers.update(room);
     }
 
-    /// Ends what the new membership `entered` must not stand beside. Their old
-    /// room comes to work before the new one: what waits there for them goes.
+    /// Ends what the new membership `entered` must not stand beside. Where their
+    /// old room has to come to work for it, that is before the new one, unless
+    /// the new one had work already: what waits there for them goes.
     void leave_old_places(const Membership<T>& entered) noexcept {
         constexpr Cause silent{LeaveCause::left, CloseCode::normal, false};
         if (leaving_alone_) directory_.end(*leaving_alone_, silent, work_);
@@ -335,7 +336,7 @@ private:
         auto item = make_item(*m.room);
         if (join.update_info) m.member->info.swap(info);
         if (replaced_) drop_replaced();
-        join.history = 0;
+        join.history = 0;  // it has been here: what it missed it asks for by `since`
         take_in(m, std::move(item), join, nullptr);
         return {JoinStatus::already_here, Refusal::none};
     }
