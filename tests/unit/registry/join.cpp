@@ -228,3 +228,22 @@ TEST_CASE("a Room joins, leaves, publishes and counts like the registry") {
     CHECK(room.count() == std::nullopt);
     CHECK(ann->frames() == Texts{"+r", "x", "-r bye"});
 }
+
+TEST_CASE("a connection is found in each of its rooms, in few and in many, and in no other", "[invariant-12]") {
+    World w{{.membership = Membership::many_rooms}};
+    const auto ann = w.member("ann", "room 1");
+    for (int rooms = 1; rooms <= 7; ++rooms) {
+        const std::string last = "room " + std::to_string(rooms);
+        if (rooms > 1) REQUIRE(w.rooms.join(ann, {.room = last}));
+        w.member("bob", "another");
+        for (int i = 1; i <= rooms; ++i) {
+            CHECK(w.rooms.is_member(ann, "room " + std::to_string(i)));
+            CHECK(w.rooms.publish(ann, "room " + std::to_string(i), "hello").delivery == Delivery::sent);
+        }
+        CHECK_FALSE(w.rooms.is_member(ann, "another"));
+        CHECK(w.rooms.publish(ann, "another", "hello").delivery == Delivery::not_in_room);
+        CHECK(w.rooms.publish(ann, "nowhere", "hello").delivery == Delivery::no_room);
+        CHECK(w.rooms.leave(ann, "another") == LeaveStatus::not_in_room);
+    }
+    for (int i = 1; i <= 7; ++i) CHECK(w.rooms.leave(ann, "room " + std::to_string(i)) == LeaveStatus::left);
+}
