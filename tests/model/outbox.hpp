@@ -35,8 +35,9 @@ public:
     using Entries = std::list<Entry>;
 
     Entries entries{};
-    Time oldest{};         // since when the reader has made no progress
-    bool may_wait = true;  // it was not found too slow yet
+    Time oldest{};            // since when the reader has made no progress
+    std::uint64_t stamp = 0;  // of when it was made
+    bool may_wait = true;     // it was not found too slow yet
 
     /// Messages and bytes, of control or of data.
     struct Size {

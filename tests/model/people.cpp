@@ -37,6 +37,10 @@ void Reference::end(int c, int r, LeaveCause cause, CloseCode code, bool told, P
     how.stay = place->stay;
     at(c).places.erase(place);
     std::erase(room.stays, std::pair(c, how.stay));
+    if (at(c).outbox) {
+        at(c).outbox->forget(how.stay);
+        if (at(c).outbox->entries.empty()) at(c).outbox.reset();
+    }
     const auto member = room.members.find(at(c).user);
     std::erase(member->second.connections, c);
     const bool last = member->second.connections.empty();
@@ -49,7 +53,7 @@ void Reference::end(int c, int r, LeaveCause cause, CloseCode code, bool told, P
     const bool waits = how.farewell == Farewell::left &&
                        std::any_of(room.queue.begin(), room.queue.end(), [&](auto& item) { return item.stay == how.stay; });
     // Where nobody works and there is nobody to tell, nobody waits for the room.
-    const bool at_once = how.farewell == Farewell::silent && !room.scheduled && room.batch.empty() && !at(c).outbox &&
+    const bool at_once = how.farewell == Farewell::silent && !room.scheduled && room.batch.empty() &&
                          room.options.presence.count() <= 0 && room.options.rate.per_second <= 0;
     if (at_once) one_reason_less(c);
     else if (waits) room.leaving.push_back(how);

@@ -88,7 +88,10 @@ bool Reference::deliver(int c, const Letter& letter, std::optional<Answer> answe
 
 void Reference::store(int c, const Letter& letter, bool was_busy) {
     auto& outbox = at(c).outbox;
-    if (!outbox) outbox.emplace().oldest = now_;
+    if (!outbox) {
+        outbox.emplace().oldest = now_;
+        outbox->stamp = ++last_stamp_;
+    }
     statistics_.replaced += outbox->take_in(letter, now_);
     if (was_busy) flush_soon(c);
     keep_bounds(c);

@@ -479,8 +479,12 @@ void Reference::expire_rooms() {
 /// Whose oldest frame has waited for too long.
 void Reference::end_too_slow() {
     if (options_.outbox_age.count() <= 0) return;
+    std::map<std::pair<Time, std::uint64_t>, int> due;
     for (int c = 0; c < static_cast<int>(connections_.size()); ++c)
-        if (at(c).outbox && at(c).outbox->may_wait && at(c).outbox->oldest + options_.outbox_age <= now_) end_slow_reader(c);
+        if (at(c).outbox && at(c).outbox->may_wait && at(c).outbox->oldest + options_.outbox_age <= now_)
+            due[{at(c).outbox->oldest, at(c).outbox->stamp}] = c;
+    for (const auto& [when, c] : due)
+        if (at(c).outbox) end_slow_reader(c);
 }
 
 }  // namespace model

@@ -77,15 +77,11 @@ bool Reference::grows(const Room& room) {
     return !room.queue.empty() && !room.queue.front().is_join() && !room.queue.front().filtered();
 }
 
-/// Who has ended lets go of what waits of the room, and hears of it.
+/// Who has ended hears of it.
 void Reference::part(int r) {
     const Parting parting = in(r).ended.front();
     in(r).ended.pop_front();
     const int c = parting.connection;
-    if (at(c).outbox) {
-        at(c).outbox->forget(parting.stay);
-        if (at(c).outbox->entries.empty()) at(c).outbox.reset();
-    }
     if (hears(at(c))) {
         if (parting.farewell == Farewell::left) put(c, {.text = left_text(room_name(r), parting.context)});
         if (parting.farewell == Farewell::removed) put(c, {.text = removed_text(room_name(r), parting.reason)});

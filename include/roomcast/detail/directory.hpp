@@ -151,14 +151,16 @@ public:
 
     // Unmaking. Nothing here needs memory or fails.
 
-    /// Ends one membership. Its farewell is told by whoever reaps it; where there
-    /// is none to tell, it may be freed before this returns.
+    /// Ends one membership: nothing that waits of it is sent any more. Its farewell
+    /// is told by whoever reaps it; where there is none to tell, it may be freed
+    /// before this returns. O(what waits for the connection).
     void end(Membership<T>& m, Cause cause, Work<T>& work) noexcept {
         Room& room = *m.room;
         Member<T>& member = *m.member;
         m.dead = true;
         m.slot->target.store(nullptr, std::memory_order_release);
         m.connection->memberships.erase(m);
+        if (m.connection->outbox) forget_traffic(m, work);
         member.devices.erase(m);
         --m.connection->room_count;
         --room.connection_count;
@@ -387,11 +389,15 @@ private:
         }
     }
 
-    /// Nobody is to hear of its end, no room has to come to it first, and nothing
-    /// of it waits in an outbox.
+    /// Nobody is to hear of its end, and no room has to come to it first.
     [[nodiscard]] static bool goes_at_once(const Membership<T>& m) noexcept {
         if (is_told<T> && m.farewell != Farewell::none) return false;
-        return m.room->at_rest() && !m.connection->outbox;
+        return m.room->at_rest();
+    }
+    void forget_traffic(const Membership<T>& m, Work<T>& work) noexcept {
+        Outbox<T>& outbox = *m.connection->outbox;
+        outbox.drop(m);
+        if (outbox.empty() && !outbox.flushing) drop_outbox(*m.connection, work);
     }
 
     void step_if_ready(Connection& c, Work<T>& work) noexcept {

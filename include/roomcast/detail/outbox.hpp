@@ -32,7 +32,7 @@ struct KeyTag;
 template <class T>
 struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed<Waiting<T>> {
     Frame frame;
-    // Entries go when their membership is reaped, so the pointer is good.
+    // Entries go when their membership ends, so the pointer is good.
     Membership<T>* membership;
     MessageClass message_class;
     std::uint64_t key;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -29,6 +30,7 @@ public:
     }
     void insert(Outbox<T>& outbox) noexcept {
         ++outboxes_;
+        outbox.order = ++made_;
         waiting_.set(outbox, outbox.front()->since);
     }
     /// Something went out: what waits now is younger. What was dropped counts
@@ -69,6 +71,7 @@ public:
 private:
     std::size_t bytes_ = 0;
     std::size_t outboxes_ = 0;
+    std::uint64_t made_ = 0;  // so many so far
     DeadlineHeap<Outbox<T>, time_point> waiting_;
     List<Room, QuietTag> quiet_;  // that keep messages, the longest silent first
 };

@@ -115,10 +115,6 @@ private:
         while (!room.dead.empty() && !budget.exhausted()) {
             Membership<T>& m = *room.dead.pop_front();
             Connection& c = *m.connection;
-            if (c.outbox) {
-                c.outbox->drop(m);
-                if (c.outbox->empty() && !c.outbox->flushing) core_.directory.drop_outbox(c, work);
-            }
             if (m.farewell != Farewell::none && courier_.hears(c)) {
                 Unlocked unlocked(lock);
                 herald_.say_farewell(m, work);

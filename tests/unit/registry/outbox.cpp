@@ -351,6 +351,37 @@ TEST_CASE("a newer message with the same key takes an earlier one's place in the
     CHECK(w.rooms.statistics().replaced == 1);
 }
 
+TEST_CASE("what waits of a room that was left goes at once, however busy the room is", "[invariant-11]") {
+    World w{{.membership = Membership::many_rooms}};
+    const auto ann = w.member("ann", "r");
+    const auto bob = w.member("bob", "r");
+    ann->stall();
+    say(w, 1, 3);
+    std::size_t left = 1;
+    bob->on_send = [&](std::string_view) {
+        CHECK(w.rooms.statistics().memory != 0);
+        CHECK(w.rooms.leave(ann, "r") == LeaveStatus::left);
+        left = w.rooms.statistics().memory;
+        bob->on_send = {};
+    };
+    say(w, 4, 4);
+    CHECK(left == 0);
+}
+
+TEST_CASE("of readers that became too slow at the same time the first goes first") {
+    World w{{.outbox_age = 10s}};
+    const auto zoe = w.member("zoe", "r");
+    Texts names;
+    for (int i = 9; i > 0; --i) names.push_back("u" + std::to_string(i));
+    for (const auto& name : names) w.member(name, "r")->stall();
+    say(w, 1, 1);
+    w.log->events.clear();
+    w.after(10s);
+    REQUIRE(w.log->events.size() == names.size());
+    for (std::size_t i = 0; i < names.size(); ++i)
+        CHECK(w.log->events[i] == "left r " + names[i] + "/" + names[i] + " removed slow_consumer*");
+}
+
 TEST_CASE("a connection whose oldest frame is too old is ended", "[invariant-10]") {
     World w{{.outbox_age = 10s}};
     const auto ann = w.member("ann", "r"), bob = w.member("bob", "r");
