@@ -120,9 +120,11 @@ public:
         if constexpr (requires { behind(c).terminate(); }) behind(c).terminate();
         else behind(c).close(code, reason);
     }
+    /// False: frames are the payloads as they are. A specialization that does
+    /// not say so is asked to `encode` each message.
+    static constexpr bool encodes = requires(const Message& message) { target::encode(message, 0); };
     static Frame encode(const Message& message, int encoding) {
-        if constexpr (requires { target::encode(message, encoding); })
-            return target::encode(message, encoding);
+        if constexpr (encodes) return target::encode(message, encoding);
         else return message.payload;
     }
     static Frame join_frames(std::span<const Frame> frames)

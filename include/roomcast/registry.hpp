@@ -175,8 +175,8 @@ public:
     }
 
     /// From the host to a room.
-    Delivery broadcast(room_view room, Frame payload, Broadcast how = {}) {
-        return post_.broadcast([&] { return directory().find_room(room); }, std::move(payload), how);
+    Delivery broadcast(room_view room, const Frame& payload, const Broadcast& how = {}) {
+        return post_.broadcast([&] { return directory().find_room(room); }, payload, how);
     }
 
     /// Forgets a numbered message: history keeps its number alone, and all

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -48,8 +49,8 @@ public:
         };
         return registry_->post_.publish(c, membership, [&] { return find(); }, std::move(payload), std::move(how));
     }
-    Delivery broadcast(Frame payload, typename Registry::Broadcast how = {}) {
-        return registry_->post_.broadcast([&] { return find(); }, std::move(payload), how);
+    Delivery broadcast(const Frame& payload, const typename Registry::Broadcast& how = {}) {
+        return registry_->post_.broadcast([&] { return enter(); }, [&] { return find(); }, payload, how);
     }
     [[nodiscard]] JoinResult join(Connection c, typename Registry::Join join) {
         join.room = id_;
@@ -65,16 +66,28 @@ public:
 private:
     /// Under the lock.
     Record* find() {
-        if (record_ && record_->indexed) return record_;
-        Record* found = registry_->directory().find_room(id_);
-        if (found) ++found->references;
-        if (Record* old = std::exchange(record_, found)) registry_->directory().release(*old);
+        if (claimed_.exchange(true, std::memory_order_acquire)) return registry_->directory().find_room(id_);
+        if (!record_ || !record_->indexed) {
+            Record* found = registry_->directory().find_room(id_);
+            if (found) ++found->references;
+            if (Record* old = std::exchange(record_, found)) registry_->directory().release(*old);
+        }
+        Record* const found = record_;
+        claimed_.store(false, std::memory_order_release);
         return found;
+    }
+    /// Without the lock. A room that was entered lives until it is left.
+    Record* enter() noexcept {
+        if (claimed_.exchange(true, std::memory_order_acquire)) return nullptr;
+        Record* const entered = record_ && registry_->engine_.enter(*record_) ? record_ : nullptr;
+        claimed_.store(false, std::memory_order_release);
+        return entered;
     }
 
     Registry* registry_;
     typename Registry::room_id id_;
-    Record* record_ = nullptr;  // kept alive; guarded by the registry's lock
+    Record* record_ = nullptr;  // kept alive
+    ROOMCAST_ATOMIC<bool> claimed_{false};  // by one of the threads that share it, to look at `record_`
 };
 
 }  // namespace roomcast

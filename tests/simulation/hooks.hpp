@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 /// Where one logical thread may stop and another go on: beside each lock and
 /// unlock, each access to an atomic, each call into the host's code. They are
@@ -35,7 +36,7 @@ void host_code(const char* what, std::uint64_t detail = ~std::uint64_t{0}) noexc
 template <class T>
 class Atomic {
 public:
-    constexpr Atomic(T value) noexcept : value_(value) {}
+    constexpr Atomic(T value = {}) noexcept : value_(value) {}
     Atomic(const Atomic&) = delete;
     Atomic& operator=(const Atomic&) = delete;
 
@@ -47,6 +48,17 @@ public:
     void store(T value, std::memory_order = std::memory_order_seq_cst) noexcept {
         hook("store");
         value_ = value;
+    }
+    T exchange(T value, std::memory_order = std::memory_order_seq_cst) noexcept {
+        hook("exchange");
+        return std::exchange(value_, value);
+    }
+    bool compare_exchange_strong(T& expected, T wanted, std::memory_order = std::memory_order_seq_cst,
+                                 std::memory_order = std::memory_order_seq_cst) noexcept {
+        hook("exchange");
+        const bool equal = value_ == expected;
+        (equal ? value_ : expected) = equal ? wanted : value_;
+        return equal;
     }
 
 private:

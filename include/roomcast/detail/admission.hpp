@@ -109,7 +109,7 @@ public:
         wake_up(room);
 
         // The new place first, so that the user is never without one.
-        directory_.enter(m, *connection_, *member_);
+        directory_.enter(m, *connection_, *member_, !item);
         const bool left_from = leaving_ || (leaving_alone_ && leaving_alone_->member->device_count == 1);
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
                                 left_from, followers.size() + 1);
@@ -170,7 +170,7 @@ private:
         const std::size_t most = directory_.options().max_rooms;
         if (most == 0 || directory_.room_count() < most) return true;
         making_way_ = core_.timers.lingering.front();
-        while (making_way_ && making_way_->scheduled) making_way_ = core_.timers.lingering.next(*making_way_);
+        while (making_way_ && !making_way_->occupancy.free()) making_way_ = core_.timers.lingering.next(*making_way_);
         return making_way_ != nullptr;
     }
 
@@ -283,8 +283,8 @@ private:
     void follow(Follower& follower, Room* from) noexcept {
         Membership<T>& m = *follower.membership;
         m.tags.store(follower.tags, std::memory_order_relaxed);
-        directory_.enter(m, *follower.connection, *member_);
-        if (!follower.item) return directory_.admit(m);
+        directory_.enter(m, *follower.connection, *member_, !follower.item);
+        if (!follower.item) return directory_.open(m);
         follower.item->follower = true;
         queue(m, std::move(follower.item), from);
     }
@@ -313,7 +313,7 @@ private:
         return std::make_unique<JoinItem<T>>();
     }
     void take_in(Membership<T>& m, std::unique_ptr<JoinItem<T>> item, BasicJoin<T>& join, Room* from) noexcept {
-        if (!item) return directory_.admit(m);
+        if (!item) return directory_.open(m);
         item->context = std::move(join.context);
         item->since = join.since;
         item->history = join.history;

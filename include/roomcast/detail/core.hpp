@@ -7,6 +7,7 @@
 
 #include "roomcast/detail/directory.hpp"
 #include "roomcast/detail/storage.hpp"
+#include "roomcast/detail/tally.hpp"
 #include "roomcast/detail/timers.hpp"
 #include "roomcast/detail/work.hpp"
 #include "roomcast/instant.hpp"
@@ -35,6 +36,7 @@ struct Core {
     Directory<T> directory{options, storage};
     Timers<T> timers;
     Statistics statistics;
+    Tally expressed;  // messages that went past the queue; not guarded
     RateLimiter<typename T::user_id> user_rates{options.user_rate};
 
     template <class Policies>
@@ -69,7 +71,7 @@ struct Core {
         if (wait == Instant(0)) return std::nullopt;
         ++statistics.left_out;
         room.news->leave_out(time);
-        if (!room.scheduled) look_again(room);
+        if (!room.occupancy.busy()) look_again(room);
         return PublishResult{Delivery::left_out, wait};
     }
 
@@ -100,7 +102,7 @@ struct Core {
         const auto& rooms = storage.silent_rooms();
         for (RoomRecord<T>* room = rooms.front(); room && over();) {
             RoomRecord<T>* const next = rooms.next(*room);
-            if (!room->scheduled) shrink(*room);
+            if (!room->occupancy.busy()) shrink(*room);
             room = next;
         }
         if (over() && at_work && at_work->log) shrink(*at_work);
@@ -125,6 +127,7 @@ struct Core {
     /// A room leaves the index.
     void unindex(RoomRecord<T>& room, Work<T>& work) noexcept {
         timers.forget(room);
+        if (!room.occupancy.end()) work.schedule(room);  // whoever is in it leaves it for good
         directory.unindex(room, work);
         if (directory.room_count() == 0) timers.release();
     }

@@ -119,6 +119,7 @@ private:
     /// `answer` is that of a send of this very letter; none while congested.
     bool deliver_slowly(Connection& c, const Letter<T>& letter, std::optional<SendStatus> answer,
                         Work<T>& work) noexcept {
+        work.owed = true;
         for (;;) {
             Lock lock(core_.mutex);
             if (c.step >= Step::terminate || ended(letter.membership)) return false;

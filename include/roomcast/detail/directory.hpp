@@ -99,6 +99,7 @@ public:
         if (options.history != 0)
             room->log = std::make_unique<Log<T>>(HistoryBounds{options.history, options.history_bytes, options.history_age});
         if (News<T>::wanted(options)) room->news = std::make_unique<News<T>>(options, hash_);
+        room->plain = !room->log && !room->news && options.batch_window.count() <= 0;
         return room;
     }
     [[nodiscard]] std::unique_ptr<Outbox<T>> make_outbox(Connection& c) { return storage_.make_outbox(c, hash_); }
@@ -124,23 +125,26 @@ public:
         ++user.device_count;
     }
 
-    /// After `room.places.reserve`. `admit` comes later.
-    void enter(Membership<T>& m, Connection& c, Member<T>& member) noexcept {
+    /// After `room.places.reserve`. `admit` comes later, or, where nobody has to be
+    /// told of it first (`told`), `open`.
+    void enter(Membership<T>& m, Connection& c, Member<T>& member, bool told) noexcept {
         Room& room = *member.room;
         m.connection = &c;
         m.room = &room;
         m.member = &member;
+        m.told = told;
         member.devices.push_back(m);
         ++member.device_count;
         c.memberships.push_back(m);
         ++c.room_count;
         ++c.pending;
         ++c.references;
+        room.count_encoding(c.encoding, 1);
         m.slot = &room.places.append(m);
         ++room.references;
         ++room.connection_count;
-        ++room.encodings[c.encoding];
-        room.entered = room.active = true;
+        room.entered = true;
+        room.active.store(true, std::memory_order_relaxed);
         if (room.news) room.news->changed = true;
     }
     void add_member(Member<T>& member, Work<T>& work) noexcept {
@@ -164,7 +168,7 @@ public:
         member.devices.erase(m);
         --m.connection->room_count;
         --room.connection_count;
-        --room.encodings[m.connection->encoding];
+        room.count_encoding(m.connection->encoding, -1);
         const bool last = --member.device_count == 0;
         m.member = nullptr;
         if (cause.told) events_.add(m.gone, m, EventKind::left, cause, last && !member.moved_on);
@@ -176,8 +180,9 @@ public:
         }
         if (room.news) room.news->changed = true;
         m.expelled = cause.cause == LeaveCause::removed;
-        if (goes_at_once(m)) {
+        if (goes_at_once(m) && room.occupancy.take()) {
             room.places.erase(*m.slot);
+            room.occupancy.give_back(true);
             settled_one(*m.connection, work);
             release(m, work);
             if (room.connection_count != 0) return;
@@ -324,9 +329,13 @@ public:
         step_if_ready(c, work);
     }
 
-    /// From here on the room's messages reach it.
+    /// From here on the room's messages reach it. By whoever works in the room.
     void admit(Membership<T>& m) noexcept {
         m.told = true;
+        open(m);
+    }
+    /// Once it is told: they need no detour.
+    void open(Membership<T>& m) noexcept {
         if (!m.connection->outbox) m.slot->target.store(T::direct::of(m.connection->handle), std::memory_order_release);
     }
 

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -42,14 +44,21 @@ public:
     /// of a thread works off, at its end, what it and those within it left.
     class Call : CallLink {
     public:
-        explicit Call(Engine& owner) : CallLink{&owner, innermost_call}, engine_(owner), lock_(owner.core.mutex),
-                                       own_(owner.core.pools) {
+        explicit Call(Engine& owner) : Call(owner, std::defer_lock) { lock_.lock(); }
+        /// One that begins without the lock. It has to be taken where work is noted.
+        Call(Engine& owner, std::defer_lock_t)
+            : CallLink{&owner, innermost_call}, engine_(owner), lock_(owner.core.mutex, std::defer_lock),
+              own_(owner.core.pools) {
             for (CallLink* call = outer; call; call = call->outer)
                 if (call->engine == &owner) work_ = &static_cast<Call*>(call)->own_;
+            work_->owed = work_ != &own_;
             innermost_call = this;
         }
         ~Call() {
-            if (outermost()) engine_.work_off(lock_, own_);
+            if (outermost() && (lock_.owns_lock() || own_.owed)) {
+                if (!lock_.owns_lock()) lock_.lock();
+                engine_.work_off(lock_, own_);
+            }
             innermost_call = outer;
         }
         Call(const Call&) = delete;
@@ -96,6 +105,25 @@ public:
         return reached;
     }
 
+    /// Whether the next message can go past the room's queue; then `express` has
+    /// to follow. With or without the lock.
+    [[nodiscard]] bool enter(RoomRecord<T>& room) noexcept {
+        const std::size_t members = room.places.size();
+        return room.plain && members != 0 && members <= most_expressed_ && room.occupancy.enter();
+    }
+    /// Sends a message to all of a room that was entered. Without the lock.
+    void express(RoomRecord<T>& room, Express& message, Call& call) noexcept {
+        core.expressed.add();
+        room.active.store(true, std::memory_order_relaxed);
+        if (!strand_.express(room, message, call.work())) {
+            call.lock().lock();
+            lose(room, call.work());
+        }
+        if (room.occupancy.leave()) return;
+        if (!call.lock().owns_lock()) call.lock().lock();
+        call.work().rooms.push_back(room);
+    }
+
     void flush_soon(Outbox<T>& outbox, Work<T>& work) noexcept {
         if (outbox.flushing) outbox.writable = true;
         else if (!List<Outbox<T>, FlushTag>::linked(outbox)) work.flushes.push_back(outbox);
@@ -131,6 +159,14 @@ private:
         std::chrono::milliseconds every;
         time_point next;
     };
+
+    /// A message that went past the queue could not be encoded. The observer
+    /// hears of it, if there is memory for that.
+    void lose(RoomRecord<T>& room, Work<T>& work) noexcept {
+        ++core.statistics.not_encoded;
+        if constexpr (is_observed<T>)
+            if (auto* lost = new (std::nothrow) MessageItem<T>(Frame())) core.directory.drop(*lost, room, work);
+    }
 
     /// Lock held at the beginning and at the end, and not while anything of
     /// the host runs.
@@ -296,7 +332,7 @@ private:
         for (int left = most_due; left > 0; --left) {
             RoomRecord<T>* room = core.timers.due_room(now);
             if (!room) return;
-            if (room->linger_until && *room->linger_until <= now && !room->scheduled) {
+            if (room->linger_until && *room->linger_until <= now && room->occupancy.free()) {
                 core.unindex(*room, work);
                 continue;
             }
@@ -309,10 +345,10 @@ private:
             const bool idled = room->options.idle.count() > 0 && later(room->idle_since, room->options.idle) <= now;
             if (room->options.ends_at && *room->options.ends_at <= now) {
                 core.close_room(*room, KeptReason({CloseCode::room_closed, "the room has ended"}), work);
-            } else if (idled && !room->active) {
+            } else if (idled && !room->active.load(std::memory_order_relaxed)) {
                 core.close_room(*room, KeptReason({CloseCode::room_closed, "the room was idle"}), work);
             } else if (idled) {
-                room->active = false;
+                room->active.store(false, std::memory_order_relaxed);
                 room->idle_since = now;
                 core.timers.update(*room);
             } else {
@@ -385,6 +421,9 @@ private:
         empty_out(work.trash, lock);
     }
 
+    // A turn that cannot be stopped midway.
+    const std::size_t most_expressed_ =
+        core.options.turn_sends ? std::min<std::size_t>(core.options.turn_sends, 256) : 256;
     Courier<T> courier_{core};
     Strand<T> strand_{core, courier_};
 

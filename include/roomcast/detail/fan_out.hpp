@@ -13,7 +13,23 @@
 
 namespace roomcast::detail {
 
-/// The walk of a parcel over a room's members: in place, and what they point
+/// A message that goes to all of a room past its queue.
+struct Express {
+    const Frame& payload;
+    MessageClass message_class;
+    std::uint64_t key;
+    bool numbered;
+    std::uint64_t seq = 0;          // once it is numbered
+    const Frame* same = &payload;   // what all get; null: each the frame in its encoding
+    const Frame* frames = nullptr;  // by encoding
+
+    [[nodiscard]] const Frame& piece() const noexcept { return *same; }
+    [[nodiscard]] bool selective() const noexcept { return !same; }
+    [[nodiscard]] bool looks_at(const void*) const noexcept { return true; }
+    [[nodiscard]] const Frame& form(std::uint8_t encoding) const noexcept { return same ? *same : frames[encoding]; }
+};
+
+/// The walk of a message over a room's members: in place, and what they point
 /// to is fetched ahead. By the room's drainer, without the lock.
 template <class T>
 class FanOut {
@@ -32,17 +48,17 @@ public:
         auto& cursor = room.cursor;
         while (!cursor.done()) {
             const std::size_t count = cursor.run(budget.batch());
-            const std::size_t readable = cursor.readable();
-            const std::size_t fetching = std::min(count, readable > ahead ? readable - ahead : 0);
-            Slot* const slot = cursor.at();
-            if (!(audience.selective() ? reach<true>(room, audience, slot, fetching, count, work)
-                                       : reach<false>(room, audience, slot, fetching, count, work)))
-                return false;
-            cursor.advance(count);
+            if (!reach(room, audience, cursor, count, work)) return false;
             budget.spend(count);
             if (budget.exhausted() || room.has_dead.load(std::memory_order_relaxed)) break;
         }
         return cursor.done();
+    }
+
+    /// All at one go, or until the room closes.
+    void send(const Room& room, const Express& message, typename Room::Places::Cursor& cursor, Work<T>& work) noexcept {
+        while (!cursor.done())
+            if (!reach(room, message, cursor, cursor.run(cursor.readable()), work)) return;
     }
 
 private:
@@ -113,16 +129,26 @@ private:
         std::uint64_t chosen_ = 0;  // a bit for each target that may get something else
     };
 
-    /// Sends to `count` members; what is fetched ahead exists for the first
-    /// `fetching`. False: the room closed.
-    template <bool selective>
-    bool reach(const Room& room, const Audience& audience, Slot* slot, std::size_t fetching, std::size_t count,
+    /// Sends to the next `count` members. False: the room closed.
+    template <class Who>
+    bool reach(const Room& room, const Who& audience, typename Room::Places::Cursor& cursor, std::size_t count,
                Work<T>& work) noexcept {
+        const bool open = audience.selective() ? reach<true>(room, audience, cursor, count, work)
+                                               : reach<false>(room, audience, cursor, count, work);
+        if (open) cursor.advance(count);
+        return open;
+    }
+    template <bool selective, class Who>
+    bool reach(const Room& room, const Who& audience, const typename Room::Places::Cursor& cursor, std::size_t count,
+               Work<T>& work) noexcept {
+        const std::size_t readable = cursor.readable();
+        const std::size_t fetching = std::min(count, readable > ahead ? readable - ahead : 0);
+        Slot* const slot = cursor.at();
         return reach<selective, true>(room, audience, slot, slot + fetching, work) &&
                reach<selective, false>(room, audience, slot + fetching, slot + count, work);
     }
-    template <bool selective, bool fetch_ahead>
-    bool reach(const Room& room, const Audience& audience, Slot* slot, Slot* end, Work<T>& work) noexcept {
+    template <bool selective, bool fetch_ahead, class Who>
+    bool reach(const Room& room, const Who& audience, Slot* slot, Slot* end, Work<T>& work) noexcept {
         const Frame& piece = audience.piece();
         for (; slot != end; ++slot) {
             if (room.closed.load(std::memory_order_relaxed)) [[unlikely]] return false;
@@ -166,6 +192,22 @@ private:
                 courier_.deliver_to_member({*frame, &m, message.message_class, message.seq, message.key}, answer, work);
             answer.reset();
         });
+    }
+
+    void reach_one(const Express& message, const Slot& slot, Target* target, Work<T>& work) noexcept {
+        const Membership<T>& m = *slot.membership;
+        if (!m.told) return;
+        std::optional<SendStatus> answer;
+        if (target) {
+            answer = Courier<T>::try_send(*target, message.form(m.connection->encoding));
+            if (*answer == SendStatus::accepted) return;
+        }
+        hand_over(message, slot, answer, work);
+    }
+    void hand_over(const Express& message, const Slot& slot, std::optional<SendStatus> answer, Work<T>& work) noexcept {
+        Membership<T>& m = *slot.membership;
+        const Frame& frame = message.form(m.connection->encoding);
+        courier_.deliver_to_member({frame, &m, message.message_class, message.seq, message.key}, answer, work);
     }
 
     static constexpr std::size_t ahead = 32;  // slots; by measurement, see tests/bench

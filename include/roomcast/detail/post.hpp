@@ -45,11 +45,27 @@ public:
     }
 
     template <class Find>
-    Delivery broadcast(Find&& find, Frame payload, const BasicBroadcast<T>& how) {
-        Message message = make(std::move(payload), how);
+    Delivery broadcast(Find&& find, const Frame& payload, const BasicBroadcast<T>& how) {
+        Message message = is_for_all(how) ? nullptr : make(payload, how);
         Call call(engine_);
         Room* const room = find();
-        return room ? put(*room, message, how.except, call) : Delivery::no_room;
+        if (!room) return Delivery::no_room;
+        if (!message && call.outermost() && engine_.enter(*room)) {
+            call.lock().unlock();
+            return express(*room, payload, how, call);
+        }
+        if (!message) message = make(payload, how);
+        return put(*room, message, how.except, call);
+    }
+    /// The same, where the room is known: `enter()` answers it, entered, or null
+    /// where that cannot be. Without the lock.
+    template <class Enter, class Find>
+    Delivery broadcast(Enter&& enter, Find&& find, const Frame& payload, const BasicBroadcast<T>& how) {
+        if (is_for_all(how)) {
+            Call call(engine_, std::defer_lock);
+            if (Room* const room = call.outermost() ? enter() : nullptr) return express(*room, payload, how, call);
+        }
+        return broadcast(find, payload, how);
     }
 
     Delivery change_log(Change change, typename T::room_view id, std::uint64_t seq,
@@ -91,7 +107,7 @@ public:
         if (except && (message->except = directory().find_connection(*except))) ++message->except->references;
         ++engine_.core.statistics.messages;
         ++room.queued_messages;
-        room.active = true;
+        room.active.store(true, std::memory_order_relaxed);
         room.queue.push_back(*message.release());
         work.schedule(room);
         return true;
@@ -100,13 +116,23 @@ public:
 private:
     [[nodiscard]] Directory<T>& directory() noexcept { return engine_.core.directory; }
 
+    [[nodiscard]] static bool is_for_all(const BasicBroadcast<T>& how) noexcept {
+        return !how.except && !how.require && !how.exclude;
+    }
+    Delivery express(Room& room, const Frame& payload, const BasicBroadcast<T>& how, Call& call) noexcept {
+        ROOMCAST_ASSERT(!(how.numbered && how.message_class == MessageClass::control));
+        Express message{payload, how.message_class, how.key, how.numbered};
+        engine_.express(room, message, call);
+        return Delivery::sent;
+    }
+
     bool is_full(const Room& room) noexcept {
         const bool full = room.queued_messages >= engine_.core.options.max_queued;
         if (full) ++engine_.core.statistics.overloaded;
         return full;
     }
     Delivery put(Room& room, Message& message, const typename T::connection_type* except, Call& call) noexcept {
-        const bool ours = call.outermost() && !room.scheduled;
+        const bool ours = call.outermost() && room.occupancy.free();
         if (!put(room, message, except, call.work())) return Delivery::overloaded;
         return ours ? Delivery::sent : Delivery::queued;
     }

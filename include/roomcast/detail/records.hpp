@@ -17,6 +17,7 @@
 #include "roomcast/detail/index.hpp"
 #include "roomcast/detail/kept_reason.hpp"
 #include "roomcast/detail/list.hpp"
+#include "roomcast/detail/occupancy.hpp"
 #include "roomcast/detail/pool.hpp"
 #include "roomcast/detail/slots.hpp"
 #include "roomcast/events.hpp"
@@ -300,18 +301,20 @@ struct RoomRecord : Deadline<typename T::time_point>,
     Places places;
     std::size_t user_count = 0;
     std::size_t connection_count = 0;
-    std::array<std::uint32_t, max_encodings> encodings{};  // connections that want each
+    // Connections that want each. Written under the lock; acquire and release:
+    // who does not find one's encoding here finds its slot null, too.
+    std::array<ROOMCAST_ATOMIC<std::uint32_t>, max_encodings> encodings{};
 
     List<Item<T>, QueueTag> queue;
     std::size_t queued_messages = 0;
     List<Membership<T>, ConnectionTag> dead;   // to be reaped
     List<Membership<T>, ConnectionTag> holes;  // reaped; their slots go when no message is under way
 
-    // Somebody works in the room, or has it in hand to do so, or it is parked.
-    bool scheduled = false;
+    Occupancy occupancy;
+    bool plain = false;            // messages need not wait in it; does not change
     bool indexed = false;
     bool entered = false;          // somebody has been in it
-    bool active = false;           // since the idle time was last looked at
+    ROOMCAST_ATOMIC<bool> active{false};  // since the idle time was last looked at
     // Ended: all memberships count as removed; the drainer takes them apart.
     // Relaxed reads outside the lock: a stale one costs the one send that
     // had been chosen.
@@ -339,9 +342,20 @@ struct RoomRecord : Deadline<typename T::time_point>,
         this->order = e;
     }
 
-    /// Nobody works in it, and nothing is there that a join or an end has to
-    /// wait for.
-    [[nodiscard]] bool at_rest() const noexcept { return !scheduled && parcel.count == 0 && !news; }
+    /// Under the lock: nothing is there that a join or an end has to wait for.
+    [[nodiscard]] bool at_rest() const noexcept { return !occupancy.busy() && parcel.count == 0 && !news; }
+
+    /// A bit for each encoding that somebody wants who is in a walk begun before.
+    [[nodiscard]] std::uint8_t encodings_in_use() const noexcept {
+        unsigned bits = 0;
+        for (std::size_t i = 0; i < encodings.size(); ++i)
+            if (encodings[i].load(std::memory_order_acquire) != 0) bits |= 1u << i;
+        return static_cast<std::uint8_t>(bits);
+    }
+    void count_encoding(std::size_t encoding, int more) noexcept {
+        auto& count = encodings[encoding];
+        count.store(count.load(std::memory_order_relaxed) + static_cast<std::uint32_t>(more), std::memory_order_release);
+    }
 };
 
 }  // namespace roomcast::detail

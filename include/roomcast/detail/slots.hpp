@@ -75,7 +75,8 @@ public:
     Slots& operator=(const Slots&) = delete;
     ~Slots() { release(first_); }
 
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    /// May be called without the lock.
+    [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_acquire); }
 
     /// Room for `count` more. Throws std::bad_alloc; then nothing changed
     /// that anyone can see.
@@ -104,7 +105,8 @@ public:
         }
         Slot& slot = last_->slots()[fill_++];
         slot.membership = &membership;
-        ++size_;
+        // Release: a walk that counts it finds it.
+        size_.store(size() + 1, std::memory_order_release);
         return slot;
     }
 
@@ -115,7 +117,7 @@ public:
         Slot& slot = back();
         slot.target.store(nullptr, std::memory_order_relaxed);
         slot.membership = nullptr;
-        --size_;
+        size_.store(size() - 1, std::memory_order_relaxed);
         if (--fill_ != 0) return;
         // One spare segment stays, so that a room at a border does not thrash.
         release(std::exchange(last_->next, nullptr));
@@ -141,8 +143,8 @@ public:
 
     [[nodiscard]] Cursor walk() const noexcept {
         Cursor cursor;
-        cursor.remaining_ = size_;
-        if (size_ != 0) cursor.enter(first_);
+        cursor.remaining_ = size();
+        if (cursor.remaining_ != 0) cursor.enter(first_);
         return cursor;
     }
 
@@ -150,10 +152,10 @@ public:
     /// answers false; returns the position reached. O(visited + segments).
     template <class Visit>
     std::size_t walk_down(std::size_t position, Visit&& visit) const {
-        if (size_ == 0) return 0;
-        position = std::min(position, size_);
+        if (size() == 0) return 0;
+        position = std::min(position, size());
         Segment* segment = last_;
-        std::size_t begin = size_ - fill_;
+        std::size_t begin = size() - fill_;
         while (position > 0) {
             while (position <= begin) {
                 segment = segment->previous;
@@ -187,7 +189,7 @@ private:
     Segment* first_ = nullptr;
     Segment* last_ = nullptr;   // the one that holds the last slot
     std::size_t fill_ = 0;      // slots in use in it
-    std::size_t size_ = 0;
+    ROOMCAST_ATOMIC<std::size_t> size_{0};
 };
 
 }  // namespace roomcast::detail

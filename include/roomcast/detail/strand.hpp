@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -73,6 +74,19 @@ public:
         }
     }
 
+    /// A message past the queue, by whoever has entered the room. Without the lock;
+    /// false: it cannot be encoded, and uses no number.
+    bool express(Room& room, Express& message, Work<T>& work) noexcept {
+        auto cursor = room.places.walk();
+        if (message.numbered) message.seq = room.seq.load(std::memory_order_relaxed) + 1;
+        std::array<Frame, T::encodes ? max_encodings : 0> frames;
+        if constexpr (T::encodes)
+            if (!encode(room, message, frames)) return false;
+        if (message.numbered) room.seq.store(message.seq, std::memory_order_relaxed);
+        fan_out_.send(room, message, cursor, work);
+        return true;
+    }
+
     /// Lets go of all that a room holds; no thread works in it any more.
     void tear_down(Room& room, Lock& lock, Work<T>& work) noexcept {
         ++room.references;
@@ -88,7 +102,7 @@ public:
         if (room.news) room.news->clear(work);
         List<Room, ReadyTag>::unlink(room);
         List<Room, RoomTag>::unlink(room);
-        if (room.scheduled) core_.directory.release(room);
+        if (room.occupancy.busy()) core_.directory.release(room);
         core_.directory.release(room);
     }
 
@@ -99,7 +113,6 @@ private:
     }
 
     void finish(Room& room, Work<T>& work) noexcept {
-        room.scheduled = false;
         if (room.connection_count == 0) complete(room, work);  // nobody waits for it any more
         if (room.indexed && room.connection_count == 0 && room.entered && !room.options.keep_empty) {
             const auto linger = room.options.linger;
@@ -107,6 +120,7 @@ private:
             else if (!room.linger_until) core_.timers.linger(room, later(core_.clock.now(), linger));
         }
         core_.look_again(room);
+        room.occupancy.give_back(room.indexed);
         core_.directory.release(room);
     }
 
@@ -203,7 +217,7 @@ private:
             room.epoch = core_.directory.new_epoch();
             room.seq.store(0, std::memory_order_relaxed);
         }
-        const auto encodings = room.encodings;
+        const std::uint8_t encodings = room.encodings_in_use();
         room.cursor = room.places.walk();  // whoever comes from now on has not been told of the join
         const bool barred = message.publisher && message.publisher->expelled;
         const bool followed = grows(room);
@@ -270,21 +284,32 @@ private:
 
     // Without the lock.
 
+    static bool encode(const Room& room, Express& message, std::array<Frame, max_encodings>& frames) noexcept {
+        const Message plain{message.message_class, {room.epoch, message.seq}, message.payload};
+        const std::uint8_t encodings = room.encodings_in_use();
+        try {
+            for (std::size_t i = 0; i < max_encodings; ++i)
+                if (encodings >> i & 1) frames[i] = T::access::encode(plain, static_cast<int>(i));
+        } catch (...) {
+            return false;
+        }
+        const std::size_t first = encodings ? static_cast<std::size_t>(std::countr_zero(encodings)) : 0;
+        message.same = (encodings & (encodings - 1)) == 0 ? &frames[first] : nullptr;
+        message.frames = frames.data();
+        return true;
+    }
     /// Encodes once for each encoding in use, numbers, keeps. A message that
     /// cannot be encoded uses no number.
-    bool prepare(Room& room, MessageItem<T>& message,
-                 const std::array<std::uint32_t, max_encodings>& encodings) noexcept {
+    bool prepare(Room& room, MessageItem<T>& message, std::uint8_t encodings) noexcept {
         const Position position{room.epoch, message.numbered ? room.seq.load(std::memory_order_relaxed) + 1 : 0};
         try {
             if (message.change != Change::none) change_log(room, message);
             const auto encode = [&](const Frame& payload, int encoding) {
                 return T::access::encode({message.message_class, position, payload}, encoding);
             };
-            for (std::size_t i = 0; i < encodings.size(); ++i) {
-                if (encodings[i] == 0) continue;
-                room.parcel.encodings |= static_cast<std::uint8_t>(1u << i);
-                message.frames[i] = encode(message.payload, static_cast<int>(i));
-            }
+            room.parcel.encodings |= encodings;
+            for (std::size_t i = 0; i < max_encodings; ++i)
+                if (encodings >> i & 1) message.frames[i] = encode(message.payload, static_cast<int>(i));
             if (message.publisher && !message.own.empty())
                 message.own_frame = encode(message.own, message.publisher->connection->encoding);
         } catch (...) {

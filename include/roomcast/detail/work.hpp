@@ -87,14 +87,16 @@ struct Work {
     List<ConnectionRecord<T>, DeviceTag> connections;   // whose next step is due
     List<Outbox<T>, FlushTag> flushes;                  // to be emptied
     Trash<T> trash;
+    bool owed = false;  // something may have to be done of which nothing is noted here
 
     explicit Work(Pools<T>& pools) noexcept : trash(pools) {}
 
-    void schedule(RoomRecord<T>& room) noexcept {
-        if (room.scheduled) return;
-        room.scheduled = true;
-        ++room.references;
-        rooms.push_back(room);
+    /// Answers whether the room gets its turn here.
+    bool schedule(RoomRecord<T>& room) noexcept {
+        const Occupancy::Call call = room.occupancy.call();
+        if (call != Occupancy::Call::known) ++room.references;
+        if (call == Occupancy::Call::take) rooms.push_back(room);
+        return call == Occupancy::Call::take;
     }
 };
 

@@ -15,10 +15,22 @@ std::size_t locks(Action action) {
 
 TEST_CASE("a broadcast takes the lock as often for many members as for few", "[invariant-15]") {
     World w{{.turn_sends = 0}};
-    w.member("first", "r");
-    const auto for_one = locks([&] { w.rooms.broadcast("r", "x"); });
-    for (int i = 0; i < 2000; ++i) w.member("u" + std::to_string(i), "r");
-    CHECK(locks([&] { w.rooms.broadcast("r", "x"); }) == for_one);
+    for (int i = 0; i < 300; ++i) w.member("u" + std::to_string(i), "r");
+    const auto for_few = locks([&] { w.rooms.broadcast("r", "x"); });
+    for (int i = 300; i < 3000; ++i) w.member("u" + std::to_string(i), "r");
+    CHECK(locks([&] { w.rooms.broadcast("r", "x"); }) == for_few);
+}
+
+TEST_CASE("a broadcast to few takes the lock to find its room alone, by a handle not at all", "[invariant-15]") {
+    World w;
+    const auto ann = w.member("ann", "r");
+    CHECK(locks([&] { w.rooms.broadcast("r", "1"); }) == 1);
+    auto room = w.rooms.room("r");
+    room.broadcast("2");
+    CHECK(locks([&] { room.broadcast("3"); }) == 0);
+    CHECK(ann->frames() == Texts{"1", "2", "3"});
+    CHECK(w.rooms.position("r")->seq == 3);
+    CHECK(w.rooms.statistics().messages == 3);
 }
 
 TEST_CASE("a batch of shutdown ends no more connections at once than it says", "[invariant-15]") {
