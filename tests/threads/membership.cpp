@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "roomcast/room.hpp"
 #include "threads/threaded.hpp"
 
 namespace threads {
@@ -24,6 +25,8 @@ void check_churn(typename Registry::Options options, std::size_t steps) {
     Shadow shadow(options.membership, options.others);
     {
         Registry registry(std::move(options), {.observer = {&shadow}});
+        std::vector<decltype(registry.room(""))> handles;
+        for (std::size_t r = 0; r < rooms; ++r) handles.push_back(registry.room(room_name(r)));
         on_threads(workers, [&](std::size_t worker) {
             std::minstd_rand random(static_cast<unsigned>(tests::seed() + worker));
             const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
@@ -37,7 +40,8 @@ void check_churn(typename Registry::Options options, std::size_t steps) {
             for (auto& [connection, user] : mine) connection = renew(), user = user_name(below(users));
             for (std::size_t step = 0; step < steps; ++step) {
                 auto& [connection, user] = mine[below(mine.size())];
-                const std::string room = room_name(below(rooms));
+                const std::size_t r = below(rooms);
+                const std::string room = room_name(r);
                 switch (below(20)) {
                     case 0:
                     case 1:
@@ -47,7 +51,11 @@ void check_churn(typename Registry::Options options, std::size_t steps) {
                     case 5: (void)registry.join(connection, {.user = user, .room = room, .history = 5}); break;
                     case 6: registry.leave(connection, room); break;
                     case 7: registry.leave_all(connection); break;
-                    case 8: registry.broadcast(room, "b", {.except = &connection}); break;
+                    case 8:
+                        if (below(4) == 0) registry.broadcast(room, "b", {.except = &connection});
+                        else if (below(3) == 0) registry.broadcast(room, "b");
+                        else handles[r].broadcast("b");
+                        break;
                     case 9: registry.publish(connection, room, "p"); break;
                     case 10: registry.broadcast_all("a"); break;
                     case 11: registry.send_to_user(user, "u"); break;

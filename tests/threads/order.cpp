@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "roomcast/room.hpp"
 #include "threads/threaded.hpp"
 
 namespace threads {
@@ -19,6 +20,8 @@ void check_order(QuietRegistry::Options options, std::size_t messages) {
             REQUIRE(registry.join(connections[r][m], {.user = name, .room = "room " + std::to_string(r)}));
         }
 
+    std::vector<roomcast::Room<FakeConnection, QuietTraits>> handles;
+    for (std::size_t r = 0; r < rooms; ++r) handles.push_back(registry.room("room " + std::to_string(r)));
     std::array<std::atomic<std::size_t>, rooms> taken{};
     {
         const Poller poller(registry);
@@ -29,7 +32,8 @@ void check_order(QuietRegistry::Options options, std::size_t messages) {
                 const std::string room = "room " + std::to_string(r);
                 const std::string text = std::to_string(p) + '.' + std::to_string(i);
                 const auto give = [&] {
-                    return i % 2 ? registry.broadcast(room, text) : registry.publish(connections[r][p], room, text).delivery;
+                    if (i % 3 == 0) return registry.publish(connections[r][p], room, text).delivery;
+                    return i % 3 == 1 ? registry.broadcast(room, text) : handles[r].broadcast(text);
                 };
                 Delivery delivery = give();
                 while (delivery == Delivery::overloaded) {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "roomcast/detail/occupancy.hpp"
+
+#include "support/catch.hpp"
+
+using roomcast::detail::Occupancy;
+
+TEST_CASE("a free room is its caller's, and until it gives it back nobody else's") {
+    Occupancy room;
+    CHECK(room.free());
+    CHECK(room.call() == Occupancy::Call::take);
+    CHECK(room.busy());
+    CHECK(room.call() == Occupancy::Call::known);
+    CHECK_FALSE(room.enter());
+    CHECK_FALSE(room.take());
+    CHECK_FALSE(room.end());
+    room.give_back(true);
+    CHECK(room.free());
+}
+
+TEST_CASE("who leaves a room that was called meanwhile has it in hand") {
+    Occupancy room;
+    REQUIRE(room.enter());
+    CHECK_FALSE(room.free());
+    CHECK_FALSE(room.busy());
+    CHECK_FALSE(room.enter());
+    CHECK_FALSE(room.take());
+    CHECK(room.leave());
+    REQUIRE(room.enter());
+    CHECK(room.call() == Occupancy::Call::wait);
+    CHECK(room.call() == Occupancy::Call::known);
+    CHECK(room.busy());
+    CHECK_FALSE(room.leave());
+    CHECK(room.busy());
+    CHECK(room.call() == Occupancy::Call::known);
+    room.give_back(true);
+    CHECK(room.enter());
+}
+
+TEST_CASE("a room that is no more is never entered again") {
+    Occupancy one, other;
+    CHECK(one.end());
+    REQUIRE(other.take());
+    other.give_back(false);
+    for (Occupancy* room : {&one, &other}) {
+        CHECK_FALSE(room->enter());
+        CHECK_FALSE(room->take());
+        CHECK_FALSE(room->free());
+        CHECK_FALSE(room->busy());
+    }
+}
