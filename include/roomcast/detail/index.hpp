@@ -10,39 +10,33 @@
 namespace roomcast::detail {
 
 /// What a record derives from that can be in an Index.
-template <class Record>
 struct Indexed {
-    Record* next_of_bucket = nullptr;  ///< the index's own
+    Indexed* next_of_bucket = nullptr;  ///< the index's own
     const std::uint32_t hash;
 
     explicit Indexed(std::uint32_t h) noexcept : hash(h) {}
 };
 
-/// A hash index of records that live elsewhere, for hashes whose bits are all
-/// as good (SeededHash). Linear hashing (Litwin, 1980): a bucket is a chain
-/// through its records, and there is a bucket for each record. Each that comes
-/// splits one bucket and each that goes merges two at most, so no call moves
-/// more than a few records, however many there are; the list of segments, which
-/// hold the buckets' heads, is copied when it doubles: a pointer for 512 records.
+/// The buckets of an Index, compiled once for records of all types. Linear
+/// hashing (Litwin, 1980): a bucket is a chain through its records, and there is
+/// a bucket for each record. Each that comes splits one bucket and each that
+/// goes merges two at most, so no call moves more than a few records, however
+/// many there are; the list of segments, which hold the buckets' heads, is
+/// copied when it doubles: a pointer for 512 records.
 ///
 /// Only `reserve` needs memory: 8 bytes a record, at most twice that, or 4 KiB,
-/// while records go. An index holds none once its last record is erased.
-template <class Record>
-class Index {
+/// while records go. There is none left once the last record is erased.
+class Buckets {
 public:
-    Index() noexcept = default;
-    Index(const Index&) = delete;
-    Index& operator=(const Index&) = delete;
+    Buckets() noexcept = default;
+    Buckets(const Buckets&) = delete;
+    Buckets& operator=(const Buckets&) = delete;
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-    /// The record with this hash for which `is_it(record)` holds, or null.
-    template <class IsIt>
-    [[nodiscard]] Record* find(std::uint32_t hash, IsIt&& is_it) const {
-        if (size_ == 0) return nullptr;
-        for (Record* r = head(bucket_of(hash)); r; r = r->next_of_bucket)
-            if (r->hash == hash && is_it(*r)) return r;
-        return nullptr;
+    /// Through `next_of_bucket`: the records with this hash, and others.
+    [[nodiscard]] Indexed* chain(std::uint32_t hash) const noexcept {
+        return size_ == 0 ? nullptr : head(bucket_of(hash));
     }
 
     /// Makes room for one more. Throws std::bad_alloc; then nothing changed that
@@ -54,14 +48,14 @@ public:
     }
 
     /// After `reserve`.
-    void insert(Record& record) noexcept {
+    void insert(Indexed& record) noexcept {
         if (++size_ > buckets_) split();
         push(bucket_of(record.hash), record);
     }
 
     /// By identity: another record with an equal key stays. It has to be there.
-    void erase(Record& record) noexcept {
-        Record** at = &head(bucket_of(record.hash));
+    void erase(Indexed& record) noexcept {
+        Indexed** at = &head(bucket_of(record.hash));
         while (*at != &record) at = &(*at)->next_of_bucket;
         *at = record.next_of_bucket;
         if (--size_ == 0) return clear();
@@ -70,11 +64,11 @@ public:
 
     /// Any record, looked for from `*from` on, which is set to where it is; one
     /// more is behind it. Null when empty.
-    [[nodiscard]] Record* any(std::uint64_t* from) const noexcept {
+    [[nodiscard]] Indexed* any(std::uint64_t* from) const noexcept {
         if (size_ == 0) return nullptr;
         std::uint32_t bucket = static_cast<std::uint32_t>(*from >> 32) % buckets_;
         for (std::uint32_t place = static_cast<std::uint32_t>(*from);; place = 0) {
-            Record* r = head(bucket);
+            Indexed* r = head(bucket);
             for (std::uint32_t i = 0; r && i < place; ++i) r = r->next_of_bucket;
             if (r) {
                 *from = (std::uint64_t{bucket} << 32) | place;
@@ -88,14 +82,14 @@ private:
     static constexpr std::uint32_t smallest = 8;
     static constexpr std::uint32_t segment = 512;  // buckets; the first begins smaller
 
-    [[nodiscard]] Record*& head(std::uint32_t bucket) const noexcept {
+    [[nodiscard]] Indexed*& head(std::uint32_t bucket) const noexcept {
         return segments_[bucket / segment][bucket % segment];
     }
     [[nodiscard]] std::uint32_t bucket_of(std::uint32_t hash) const noexcept {
         const std::uint32_t bucket = hash & mask_;
         return bucket < buckets_ ? bucket : bucket & (mask_ >> 1);
     }
-    void push(std::uint32_t bucket, Record& record) noexcept {
+    void push(std::uint32_t bucket, Indexed& record) noexcept {
         record.next_of_bucket = head(bucket);
         head(bucket) = &record;
     }
@@ -104,18 +98,18 @@ private:
     void split() noexcept {
         const std::uint32_t upper = buckets_++;
         if (upper > mask_) mask_ = mask_ * 2 + 1;
-        Record* r = head(upper & (mask_ >> 1));
+        Indexed* r = head(upper & (mask_ >> 1));
         head(upper & (mask_ >> 1)) = head(upper) = nullptr;
         while (r) {
-            Record* const next = r->next_of_bucket;
+            Indexed* const next = r->next_of_bucket;
             push(r->hash & mask_, *r);
             r = next;
         }
     }
     void merge() noexcept {
         const std::uint32_t upper = --buckets_;
-        for (Record* r = head(upper); r;) {
-            Record* const next = r->next_of_bucket;
+        for (Indexed* r = head(upper); r;) {
+            Indexed* const next = r->next_of_bucket;
             push(upper & (mask_ >> 1), *r);
             r = next;
         }
@@ -126,7 +120,7 @@ private:
     }
 
     void enlarge_first(std::uint32_t capacity) {
-        auto made = std::make_unique<Record*[]>(capacity);
+        auto made = std::make_unique<Indexed*[]>(capacity);
         if (segments_.empty()) {
             segments_.push_back(std::move(made));
             buckets_ = capacity;
@@ -138,20 +132,42 @@ private:
         capacity_ = capacity;
     }
     void add_segment() {
-        segments_.push_back(std::make_unique_for_overwrite<Record*[]>(segment));
+        segments_.push_back(std::make_unique_for_overwrite<Indexed*[]>(segment));
         capacity_ += segment;
     }
 
     void clear() noexcept {
-        std::vector<std::unique_ptr<Record*[]>>().swap(segments_);
+        std::vector<std::unique_ptr<Indexed*[]>>().swap(segments_);
         buckets_ = capacity_ = mask_ = 0;
     }
 
-    std::vector<std::unique_ptr<Record*[]>> segments_;
+    std::vector<std::unique_ptr<Indexed*[]>> segments_;
     std::uint32_t buckets_ = 0;
     std::uint32_t capacity_ = 0;  // buckets that there is room for
     std::uint32_t mask_ = 0;      // the smallest power of two that is no less than buckets_, less one
     std::size_t size_ = 0;
+};
+
+/// A hash index of records that live elsewhere, for hashes whose bits are all
+/// as good (SeededHash).
+template <class Record>
+class Index : Buckets {
+public:
+    using Buckets::reserve, Buckets::size;
+
+    /// The record with this hash for which `is_it(record)` holds, or null.
+    template <class IsIt>
+    [[nodiscard]] Record* find(std::uint32_t hash, IsIt&& is_it) const {
+        for (Indexed* r = chain(hash); r; r = r->next_of_bucket)
+            if (r->hash == hash && is_it(static_cast<Record&>(*r))) return static_cast<Record*>(r);
+        return nullptr;
+    }
+
+    void insert(Record& record) noexcept { Buckets::insert(record); }
+    void erase(Record& record) noexcept { Buckets::erase(record); }
+    [[nodiscard]] Record* any(std::uint64_t* from) const noexcept {
+        return static_cast<Record*>(Buckets::any(from));
+    }
 };
 
 }  // namespace roomcast::detail

@@ -30,7 +30,7 @@ struct KeyTag;
 
 /// A letter that waits, or, in the place of dropped ones, a gap.
 template <class T>
-struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed<Waiting<T>> {
+struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed {
     Frame frame;
     // Entries go when their membership ends, so the pointer is good.
     Membership<T>* membership;
@@ -43,7 +43,7 @@ struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed<Waiting<T>> {
     typename T::time_point since;
 
     Waiting(const Letter<T>& letter, std::uint32_t key_hash, typename T::time_point now)
-        : Indexed<Waiting<T>>(key_hash), frame(letter.frame), membership(letter.membership),
+        : Indexed(key_hash), frame(letter.frame), membership(letter.membership),
           message_class(letter.message_class), key(letter.key), seq(letter.seq), since(now) {}
 
     [[nodiscard]] bool is_gap() const noexcept { return missed != 0; }

@@ -75,8 +75,8 @@ public:
     }
 
 private:
-    struct Entry : Link<RecentMap>, Indexed<Entry> {
-        Entry(view i, std::uint32_t h) : Indexed<Entry>(h), id(i) {}
+    struct Entry : Link<RecentMap>, Indexed {
+        Entry(view i, std::uint32_t h) : Indexed(h), id(i) {}
         const Id id;
         Value value{};
     };

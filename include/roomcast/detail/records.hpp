@@ -104,14 +104,14 @@ struct NoInfo {
 
 /// An account with at least one connection.
 template <class T>
-struct User : Indexed<User<T>>, Pooled {
+struct User : Indexed, Pooled {
     std::uint32_t device_count = 0;
     std::uint32_t references = 0;                      // connections that name it
     typename T::user_id id;
     SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
     SlimList<Member<T>, UserTag> members;              // its rooms
 
-    User(typename T::user_id&& name, std::uint32_t h) noexcept : Indexed<User<T>>(h), id(std::move(name)) {}
+    User(typename T::user_id&& name, std::uint32_t h) noexcept : Indexed(h), id(std::move(name)) {}
 };
 
 /// A user in a room.
@@ -175,7 +175,7 @@ enum class Step : std::uint8_t {
 };
 
 template <class T>
-struct ConnectionRecord : Link<DeviceTag>, Indexed<ConnectionRecord<T>>, Pooled {
+struct ConnectionRecord : Link<DeviceTag>, Indexed, Pooled {
     // True while an outbox exists (the slots of its memberships are null then)
     // and when nothing may be sent any more. Acquire and release: who finds it
     // false after the outbox was emptied sends behind what was in it.
@@ -199,7 +199,7 @@ struct ConnectionRecord : Link<DeviceTag>, Indexed<ConnectionRecord<T>>, Pooled 
     RoomRecord<T>* farewell_room = nullptr;    // kept alive
 
     ConnectionRecord(typename T::connection_type&& h, int wanted_encoding, std::uint32_t handle_hash) noexcept
-        : Indexed<ConnectionRecord<T>>(handle_hash), encoding(static_cast<std::uint8_t>(wanted_encoding)),
+        : Indexed(handle_hash), encoding(static_cast<std::uint8_t>(wanted_encoding)),
           handle(std::move(h)) {}
 };
 
@@ -284,7 +284,7 @@ struct Log : Link<LogTag> {
 
 template <class T>
 struct RoomRecord : Deadline<typename T::time_point>,
-                    Indexed<RoomRecord<T>>,
+                    Indexed,
                     Link<ReadyTag>,
                     Link<RoomTag>,
                     Link<LingerTag>,
@@ -338,7 +338,7 @@ struct RoomRecord : Deadline<typename T::time_point>,
     [[no_unique_address]] EventSlot<T, struct Ended> ended{};
 
     RoomRecord(typename T::room_view name, std::uint32_t h, const Options& o, std::uint64_t e)
-        : Indexed<RoomRecord<T>>(h), id(name), options(o), epoch(e) {
+        : Indexed(h), id(name), options(o), epoch(e) {
         this->order = e;
     }
 

@@ -12,7 +12,7 @@
 #include "unit/allocations.hpp"
 
 namespace {
-struct Entry : roomcast::detail::Indexed<Entry> {
+struct Entry : roomcast::detail::Indexed {
     int key;
     Entry(int k, std::uint32_t h) : Indexed(h), key(k) {}
 };
@@ -148,7 +148,7 @@ TEST_CASE("an index has no long chains, neither while it grows nor while it gets
         int longest = 0;
         for (; begin != end; ++begin) {
             int length = 0;
-            for (const Entry* r = &*begin; r; r = r->next_of_bucket) ++length;
+            for (const roomcast::detail::Indexed* r = &*begin; r; r = r->next_of_bucket) ++length;
             longest = std::max(longest, length);
         }
         return longest;
