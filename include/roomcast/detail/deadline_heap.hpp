@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -18,11 +17,12 @@ struct Deadline {
     std::size_t heap_place = none;
 };
 
-/// Records (derived from Deadline) by the time they are due. Only `reserve`
-/// allocates, so that a deadline can be set where nothing may fail.
-template <class Record, class TimePoint>
+/// Records by the time they are due. Only `reserve` allocates, so that a
+/// deadline can be set where nothing may fail.
+template <class TimePoint>
 class DeadlineHeap {
-    static constexpr std::size_t none = Deadline<TimePoint>::none;
+    using Record = Deadline<TimePoint>;
+    static constexpr std::size_t none = Record::none;
 
 public:
     /// Capacity for `count` records. Throws std::bad_alloc.
@@ -81,7 +81,7 @@ private:
         }
     }
     [[nodiscard]] bool earlier(std::size_t a, std::size_t b) const noexcept {
-        return std::tie(heap_[a]->due, heap_[a]->order) < std::tie(heap_[b]->due, heap_[b]->order);
+        return heap_[a]->due != heap_[b]->due ? heap_[a]->due < heap_[b]->due : heap_[a]->order < heap_[b]->order;
     }
     void exchange(std::size_t a, std::size_t b) noexcept {
         Record* record = heap_[a];

@@ -19,6 +19,19 @@ struct Pooled {
     std::uint16_t place = 0;  ///< in its slab; the pool's own
 };
 
+/// A place in a slab that no record is in.
+struct FreePlace {
+    FreePlace* next;
+    std::uint16_t place;
+};
+
+/// What a slab begins with.
+struct Slab : Link<Slab> {
+    FreePlace* free = nullptr;
+    std::uint16_t begun = 0;  ///< places before it have been used
+    std::uint16_t used = 0;   ///< of them in use now
+};
+
 /// Memory for records of one type, which come in great numbers: a slab at a
 /// time, without a header for each. A slab in which no record is left is given
 /// back, but for one while there are records. All is O(1).
@@ -27,10 +40,7 @@ struct Pooled {
 /// back by `take_back`.
 template <class Record>
 class Pool {
-    struct Free {
-        Free* next;
-        std::uint16_t place;
-    };
+    using Slabs = List<Slab, Slab>;
 
 public:
     /// The memory of records that were destroyed.
@@ -40,7 +50,7 @@ public:
 
     private:
         friend class Pool;
-        Free* first_ = nullptr;
+        FreePlace* first_ = nullptr;
     };
 
     Pool() noexcept = default;
@@ -66,7 +76,7 @@ public:
         ROOMCAST_ASSERT(!open_.empty());
         Slab& slab = *open_.front();
         std::uint16_t place = slab.begun;
-        if (Free* const free = slab.free) {
+        if (FreePlace* const free = slab.free) {
             place = free->place;
             slab.free = free->next;
         } else {
@@ -75,8 +85,9 @@ public:
         ++slab.used;
         ++records_;
         if (spare_ == &slab) spare_ = nullptr;
-        if (slab.full()) Slabs::unlink(slab);
-        Record* const record = ::new (slab.at(place)) Record(std::forward<Arguments>(arguments)...);
+        if (full(slab)) Slabs::unlink(slab);
+        void* const at = reinterpret_cast<std::byte*>(&slab) + first + place * sizeof(Record);
+        Record* const record = ::new (at) Record(std::forward<Arguments>(arguments)...);
         record->place = place;
         return *record;
     }
@@ -90,35 +101,25 @@ public:
     }
 
 private:
-    struct Slab : Link<Pool> {
-        Free* free = nullptr;
-        std::uint16_t begun = 0;  // places before it have been used
-        std::uint16_t used = 0;   // of them in use now
-
-        [[nodiscard]] bool full() const noexcept { return !free && begun == places; }
-        [[nodiscard]] void* at(std::size_t place) noexcept {
-            return reinterpret_cast<std::byte*>(this) + first + place * sizeof(Record);
-        }
-    };
-    using Slabs = List<Slab, Pool>;
-
     static constexpr std::size_t first = (sizeof(Slab) + alignof(Record) - 1) / alignof(Record) * alignof(Record);
     static constexpr std::size_t around = first + 16;  // with what the allocator adds
     static constexpr std::size_t places =
         (std::max<std::size_t>(ROOMCAST_SLAB_BYTES, around + sizeof(Record)) - around) / sizeof(Record);
     static constexpr std::align_val_t alignment{std::max(alignof(Slab), alignof(Record))};
-    static_assert(sizeof(Record) >= sizeof(Free) && alignof(Record) >= alignof(Free) && places <= UINT16_MAX);
+    static_assert(sizeof(Record) >= sizeof(FreePlace) && alignof(Record) >= alignof(FreePlace) && places <= UINT16_MAX);
 
-    static Free* bury(Record& record, Free* next) noexcept {
+    static bool full(const Slab& slab) noexcept { return !slab.free && slab.begun == places; }
+
+    static FreePlace* bury(Record& record, FreePlace* next) noexcept {
         const std::uint16_t place = record.place;
         std::destroy_at(&record);
-        return ::new (static_cast<void*>(&record)) Free{next, place};
+        return ::new (static_cast<void*>(&record)) FreePlace{next, place};
     }
 
-    void put(Free& place) noexcept {
+    void put(FreePlace& place) noexcept {
         auto* const begin = reinterpret_cast<std::byte*>(&place) - place.place * sizeof(Record) - first;
         Slab& slab = *reinterpret_cast<Slab*>(begin);
-        if (slab.full()) open_.push_front(slab);
+        if (full(slab)) open_.push_front(slab);
         place.next = slab.free;
         slab.free = &place;
         --records_;

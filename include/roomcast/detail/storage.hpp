@@ -46,7 +46,7 @@ public:
         give_up(outbox);
         if (--outboxes_ == 0) waiting_.release();
     }
-    [[nodiscard]] Outbox<T>* longest_waiting() const noexcept { return waiting_.front(); }
+    [[nodiscard]] Outbox<T>* longest_waiting() const noexcept { return static_cast<Outbox<T>*>(waiting_.front()); }
 
     // Logs, by how long their rooms have been silent.
 
@@ -72,7 +72,7 @@ private:
     std::size_t bytes_ = 0;
     std::size_t outboxes_ = 0;
     std::uint64_t made_ = 0;  // so many so far
-    DeadlineHeap<Outbox<T>, time_point> waiting_;
+    DeadlineHeap<time_point> waiting_;
     List<Room, QuietTag> quiet_;  // that keep messages, the longest silent first
 };
 

@@ -64,7 +64,7 @@ public:
     }
 
     [[nodiscard]] Room* due_room(time_point now) const noexcept {
-        Room* room = rooms_.front();
+        Room* room = static_cast<Room*>(rooms_.front());
         return room && room->due <= now ? room : nullptr;
     }
 
@@ -85,12 +85,12 @@ public:
         if (!parked_.empty()) next = std::min(next, parked_since_);
         if (const Connection* c = in_grace.front()) next = std::min(next, c->due);
         if (const Connection* c = closing.front()) next = std::min(next, c->due);
-        if (const Room* room = rooms_.front()) next = std::min(next, room->due);
+        if (const auto* room = rooms_.front()) next = std::min(next, room->due);
         return next;
     }
 
 private:
-    DeadlineHeap<Room, time_point> rooms_;
+    DeadlineHeap<time_point> rooms_;
     List<Room, ReadyTag> parked_;
     time_point parked_since_{};
 };

@@ -13,7 +13,7 @@ namespace {
 struct Timed : roomcast::detail::Deadline<int> {
     int id = 0;
 };
-using Heap = roomcast::detail::DeadlineHeap<Timed, int>;
+using Heap = roomcast::detail::DeadlineHeap<int>;
 }  // namespace
 
 TEST_CASE("the front of the heap is always the earliest") {
