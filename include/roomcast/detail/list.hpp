@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <utility>
-
 namespace roomcast::detail {
 
-/// A node's place in one list; the tag tells a record's places apart.
-template <class Tag>
-class Link {
+/// A node's place in some list.
+class Place {
 public:
-    Link() noexcept = default;
-    Link(const Link&) = delete;
-    Link& operator=(const Link&) = delete;
+    Place() noexcept = default;
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
 
     [[nodiscard]] bool linked() const noexcept { return next_ != this; }
 
@@ -27,16 +24,20 @@ private:
     template <class, class>
     friend class SlimList;
 
-    void link_before(Link& place) noexcept {
+    void link_before(Place& place) noexcept {
         previous_ = place.previous_;
         next_ = &place;
         previous_->next_ = this;
         place.previous_ = this;
     }
 
-    Link* next_ = this;
-    Link* previous_ = this;
+    Place* next_ = this;
+    Place* previous_ = this;
 };
+
+/// What a node derives from; the tag tells its places apart.
+template <class Tag>
+class Link : public Place {};
 
 /// A doubly linked list through its nodes: nothing allocates, nothing fails,
 /// a node leaves without its list. The list does not own its nodes.
@@ -70,8 +71,8 @@ public:
     /// All of `other` goes to the end of this list. O(1).
     void take(List& other) noexcept {
         if (other.empty()) return;
-        Link<Tag>* first = other.root_.next_;
-        Link<Tag>* last = other.root_.previous_;
+        Place* const first = other.root_.next_;
+        Place* const last = other.root_.previous_;
         other.root_.next_ = other.root_.previous_ = &other.root_;
         first->previous_ = root_.previous_;
         last->next_ = &root_;
@@ -80,11 +81,11 @@ public:
     }
 
 private:
-    T* to_node(Link<Tag>* link) const noexcept {
-        return link == &root_ ? nullptr : static_cast<T*>(link);
+    T* to_node(Place* place) const noexcept {
+        return place == &root_ ? nullptr : static_cast<T*>(static_cast<Link<Tag>*>(place));
     }
 
-    Link<Tag> root_;
+    Place root_;
 };
 
 /// A list for records that come in great numbers: its head is one pointer, and
@@ -93,20 +94,20 @@ template <class T, class Tag>
 class SlimList {
 public:
     SlimList() noexcept = default;
-    SlimList(SlimList&& other) noexcept : first_(std::exchange(other.first_, nullptr)) {}
+    SlimList(SlimList&& other) noexcept : first_(other.first_) { other.first_ = nullptr; }
     SlimList& operator=(SlimList&&) = delete;
 
     [[nodiscard]] bool empty() const noexcept { return !first_; }
-    [[nodiscard]] T* front() const noexcept { return static_cast<T*>(first_); }
-    [[nodiscard]] T* back() const noexcept { return first_ ? static_cast<T*>(first_->previous_) : nullptr; }
+    [[nodiscard]] T* front() const noexcept { return to_node(first_); }
+    [[nodiscard]] T* back() const noexcept { return first_ ? to_node(first_->previous_) : nullptr; }
     [[nodiscard]] T* next(const T& node) const noexcept {
-        Link<Tag>* link = static_cast<const Link<Tag>&>(node).next_;
-        return link == first_ ? nullptr : static_cast<T*>(link);
+        Place* const place = static_cast<const Link<Tag>&>(node).next_;
+        return place == first_ ? nullptr : to_node(place);
     }
 
     void push_back(T& node) noexcept {
         if (first_) static_cast<Link<Tag>&>(node).link_before(*first_);
-        else first_ = &node;
+        else first_ = &static_cast<Link<Tag>&>(node);
     }
     T* pop_front() noexcept {
         T* const node = front();
@@ -114,13 +115,15 @@ public:
         return node;
     }
     void erase(T& node) noexcept {
-        T* const after = next(node);
-        if (front() == &node) first_ = after;
-        static_cast<Link<Tag>&>(node).unlink();
+        Place& place = static_cast<Link<Tag>&>(node);
+        if (first_ == &place) first_ = place.linked() ? place.next_ : nullptr;
+        place.unlink();
     }
 
 private:
-    Link<Tag>* first_ = nullptr;
+    static T* to_node(Place* place) noexcept { return static_cast<T*>(static_cast<Link<Tag>*>(place)); }
+
+    Place* first_ = nullptr;
 };
 
 }  // namespace roomcast::detail
