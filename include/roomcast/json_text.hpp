@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <concepts>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -44,7 +45,8 @@ public:
     static void append(std::string& out, const Value& value) {
         if constexpr (std::same_as<Value, bool>) out += value ? "true" : "false";
         else if constexpr (std::is_enum_v<Value>) append(out, static_cast<std::underlying_type_t<Value>>(value));
-        else if constexpr (std::integral<Value>) append_number(out, value);
+        else if constexpr (std::signed_integral<Value>) append_number(out, std::int64_t{value});
+        else if constexpr (std::integral<Value>) append_number(out, std::uint64_t{value});
         else append_string(out, std::string_view(value));
     }
 

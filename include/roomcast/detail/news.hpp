@@ -8,7 +8,6 @@
 #include <memory>
 #include <new>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "roomcast/detail/fair_sampler.hpp"
@@ -32,7 +31,7 @@ public:
     public:
         /// While the infos live.
         [[nodiscard]] PresenceEvent<T> event(const typename T::room_id& room, const Counts& counts) const noexcept {
-            return {room, counts, std::span(names_).first(came_), std::span(names_).subspan(came_)};
+            return {room, counts, {names_.data(), came_}, {names_.data() + came_, names_.size() - came_}};
         }
         /// To be freed without the lock: they may be the last holders.
         [[nodiscard]] auto take_infos() noexcept { return std::move(infos_); }

@@ -86,11 +86,11 @@ public:
     /// answers whether anything did. Throws std::bad_alloc; then nothing
     /// changed.
     bool take_in(const Letter<T>& letter, typename T::time_point now) {
-        auto made = std::make_unique<Waiting<T>>(letter, letter.key != 0 ? hash_of(letter) : 0, now);
         if (letter.key != 0) keyed_.reserve();
-        Waiting<T>* const older = letter.key != 0 ? find(*made) : nullptr;
-        if (letter.key != 0) keyed_.insert(*made);
-        link(*made.release(), &Order::push_back, &Class::push_back);
+        Waiting<T>& made = *new Waiting<T>(letter, letter.key != 0 ? hash_of(letter) : 0, now);
+        Waiting<T>* const older = letter.key != 0 ? find(made) : nullptr;
+        if (letter.key != 0) keyed_.insert(made);
+        link(made, &Order::push_back, &Class::push_back);
         if (!older) return false;
         if (Order::linked(*older)) {
             give_up(*older);
