@@ -61,7 +61,7 @@ public:
                 .counts = counts,
                 .was_recovering = join.since.has_value(),
                 .recovered = recovered,
-                .history = history,
+                .history = {history.data(), history.size()},
             };
             say(c, m, present, core_.events.joined(joined), work);
         });
