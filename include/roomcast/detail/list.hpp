@@ -116,8 +116,12 @@ public:
     }
     void erase(T& node) noexcept {
         Place& place = static_cast<Link<Tag>&>(node);
-        if (first_ == &place) first_ = place.linked() ? place.next_ : nullptr;
-        place.unlink();
+        if (!place.linked()) {
+            first_ = nullptr;  // it was the only one
+        } else {
+            if (first_ == &place) first_ = place.next_;
+            place.unlink();
+        }
     }
 
 private:
