@@ -145,13 +145,13 @@ private:
                                   const std::optional<typename T::user_view>& name) {
         connection_hash_ = directory_.hash_of_connection(handle);
         connection_ = directory_.find_connection(handle, connection_hash_);
-        if (connection_ && connection_->step == Step::open) directory_.settle(*connection_, work_);
         user_ = connection_ ? connection_->user : nullptr;
+        if (user_) directory_.settle(*user_, work_);
         if (name && !(user_ && user_->id == *name)) {
             user_hash_ = directory_.hash_of_user(*name);
             user_ = directory_.find_user(*name, user_hash_);
+            if (user_) directory_.settle(*user_, work_);
         }
-        if (user_) directory_.settle(*user_, work_);
         if (connection_ && connection_->step != Step::open) return Refusal::closing;
         // Settling may have removed the user's last connection.
         if (user_ && user_->device_count == 0) user_ = nullptr;

@@ -266,18 +266,10 @@ private:
             if (c.step == step) {
                 c.step = Step::close;
                 if (told) wait(c, core.options.grace, core.timers.in_grace);
-                else work.connections.push_back(c);
+                else close(c, lock, work);
             }
         } else if (step == Step::close) {
-            ++core.statistics.forced_closes;
-            c.step = Step::terminate;
-            core.directory.silence(c, work);
-            {
-                Unlocked unlocked(lock);
-                const CloseReason reason = c.reason.view();
-                quietly([&] { T::access::close(c.handle, reason.code, reason.text); });
-            }
-            if (c.step == Step::terminate) wait(c, core.options.close_timeout, core.timers.closing);
+            close(c, lock, work);
         } else if (step == Step::terminate) {
             ++core.statistics.terminated;
             {
@@ -288,6 +280,18 @@ private:
             if (c.step == step) core.directory.forget(c, LeaveCause::removed, work);
         }
         core.directory.release(c, work);
+    }
+
+    void close(Connection& c, Lock& lock, Work<T>& work) noexcept {
+        ++core.statistics.forced_closes;
+        c.step = Step::terminate;
+        core.directory.silence(c, work);
+        {
+            Unlocked unlocked(lock);
+            const CloseReason reason = c.reason.view();
+            quietly([&] { T::access::close(c.handle, reason.code, reason.text); });
+        }
+        if (c.step == Step::terminate) wait(c, core.options.close_timeout, core.timers.closing);
     }
 
     void wait(Connection& c, std::chrono::milliseconds time, List<Connection, DeviceTag>& list) noexcept {
