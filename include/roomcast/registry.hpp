@@ -242,11 +242,11 @@ public:
 
     /// Removes all connections of a user.
     Removal kick_user(user_view user, const CloseReason& reason) {
-        const detail::KeptReason kept(reason);
         Call call(engine_);
         Removal removal;
         auto* record = directory().find_user(user);
         if (!record) return removal;
+        const detail::KeptReason kept = engine_.core.keep(reason);
         directory().settle(*record, call.work());
         for (auto* c = record->devices.front(); c; ++removal.connections) {
             auto* next = record->devices.next(*c);
@@ -259,11 +259,10 @@ public:
     /// Removes one connection. Its farewell names the room that it was in
     /// last.
     Removal kick_connection(const Connection& c, const CloseReason& reason) {
-        const detail::KeptReason kept(reason);
         Call call(engine_);
         auto* record = open_connection(c, call);
         if (!record) return {};
-        directory().remove(*record, kept, nullptr, LeaveCause::removed, call.work());
+        directory().remove(*record, engine_.core.keep(reason), nullptr, LeaveCause::removed, call.work());
         return {1};
     }
 
@@ -272,7 +271,6 @@ public:
     /// (borrowed), only if that connection is in the room itself
     /// (`permitted`).
     Removal kick_from(room_view room, user_view user, const CloseReason& reason, const Connection* by = nullptr) {
-        const detail::KeptReason kept(reason);
         Call call(engine_);
         Removal removal;
         Record* record = directory().find_room(room);
@@ -283,6 +281,7 @@ public:
         auto* target = record ? directory().find_user(user) : nullptr;
         auto* member = target ? directory().member(*target, *record) : nullptr;
         if (!removal.permitted || !member) return removal;
+        const detail::KeptReason kept = engine_.core.keep(reason);
         for (auto* m = member->devices.front(); m; ++removal.connections) {
             auto* next = member->devices.next(*m);
             directory().expel(*m, kept, nullptr, call.work());

@@ -75,9 +75,16 @@ struct Core {
         return PublishResult{Delivery::left_out, wait};
     }
 
+    /// A reason for a removal. Whoever was removed last shares it, where it is
+    /// the same: a host has few, and many whom it removes for one.
+    [[nodiscard]] KeptReason keep(const CloseReason& reason) const noexcept {
+        const auto* const last = timers.in_grace.empty() ? timers.closing.back() : timers.in_grace.back();
+        return last && last->reason.keeps(reason) ? last->reason : KeptReason(reason);
+    }
+
     /// The connection has to go; its farewell is tried.
     void end(ConnectionRecord<T>& c, const CloseReason& reason, Work<T>& work) noexcept {
-        if (c.step == Step::open) directory.remove(c, KeptReason(reason), nullptr, LeaveCause::removed, work);
+        if (c.step == Step::open) directory.remove(c, keep(reason), nullptr, LeaveCause::removed, work);
     }
     void end_slow_reader(Outbox<T>& outbox, Work<T>& work) noexcept {
         ConnectionRecord<T>& c = *outbox.connection;

@@ -49,6 +49,12 @@ public:
     }
 
     [[nodiscard]] CloseCode code() const noexcept { return view().code; }
+    /// It would be kept as this one.
+    [[nodiscard]] bool keeps(const CloseReason& reason) const noexcept {
+        const Shared* const s = shared();
+        return s ? s->numbers == numbers_of(reason) && s->text() == reason.text
+                 : word_ == numbers_of(reason) && reason.text.empty();
+    }
     /// While the reason lives.
     [[nodiscard]] CloseReason view() const noexcept {
         const Shared* const s = shared();
