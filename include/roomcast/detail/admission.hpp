@@ -77,6 +77,12 @@ public:
             made_room->creator.emplace(user_ ? user_->id : typename T::user_id(*join.user));
         }
         Room& room = room_ ? *room_ : *made_room;
+        if (Membership<T>* const alone = find_movable()) {
+            auto item = make_item(room);
+            room.places.reserve(1);
+            if (alone->room->occupancy.take())
+                return move(*alone, room, std::move(made_room), std::move(item), join, info);
+        }
         auto id = user_ ? typename T::user_id() : typename T::user_id(*join.user);
         if (!user_) reserve_user();
         if (!member_) core_.pools.members.reserve(1);
@@ -113,7 +119,7 @@ public:
         const bool left_from = leaving_ || (leaving_alone_ && leaving_alone_->member->device_count == 1);
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
                                 left_from, followers.size() + 1);
-        leave_old_places(m);
+        if (from) leave_old_places(m);
         take_in(m, std::move(item), join, from);
         for (auto& follower : followers) follow(follower, from);
         if (replaced_) drop_replaced();
@@ -278,6 +284,26 @@ private:
             }
             m = next;
         }
+    }
+
+    /// The one membership that must go, where it is the asking connection's own
+    /// and can as well go along.
+    [[nodiscard]] Membership<T>* find_movable() const noexcept {
+        Membership<T>* const m = leaving_ ? leaving_->devices.front() : leaving_alone_;
+        return m && !member_ && m->connection == connection_ && directory_.may_move(*m) ? m : nullptr;
+    }
+    JoinResult move(Membership<T>& m, Room& room, std::unique_ptr<Room> made_room, std::unique_ptr<JoinItem<T>> item,
+                    BasicJoin<T>& join, Info& info) noexcept {
+        Room& from = *m.room;
+        m.tags.store(join.tags, std::memory_order_relaxed);
+        if (made_room) insert_room(std::move(made_room));
+        m.member->info.swap(info);
+        wake_up(room);
+        directory_.move(m, room, !item, work_);
+        directory_.events().add(m.entered, m, EventKind::migrated, {}, true, &from, true, 1);
+        take_in(m, std::move(item), join, &from);
+        if (replaced_) drop_replaced();
+        return {JoinStatus::migrated, Refusal::none};
     }
 
     void follow(Follower& follower, Room* from) noexcept {

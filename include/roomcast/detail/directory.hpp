@@ -128,9 +128,7 @@ public:
     /// After `room.places.reserve`. `admit` comes later, or, where nobody has to be
     /// told of it first (`told`), `open`.
     void enter(Membership<T>& m, Connection& c, Member<T>& member, bool told) noexcept {
-        Room& room = *member.room;
         m.connection = &c;
-        m.room = &room;
         m.member = &member;
         m.told = told;
         member.devices.push_back(m);
@@ -139,18 +137,35 @@ public:
         ++c.room_count;
         ++c.pending;
         ++c.references;
-        room.count_encoding(c.encoding, 1);
-        m.slot = &room.places.append(m);
-        ++room.references;
-        ++room.connection_count;
-        room.entered = true;
-        room.active.store(true, std::memory_order_relaxed);
-        if (room.news) room.news->changed = true;
+        take_place(m, *member.room);
     }
     void add_member(Member<T>& member, Work<T>& work) noexcept {
         member.user->members.push_back(member);
-        ++member.room->user_count;
-        if (member.room->news) member.room->news->came(member, work);
+        count_in(member, work);
+    }
+
+    /// Whether nobody holds its records but the room, which lets go of them at
+    /// once if it can be taken, and whether its user has no other device there.
+    [[nodiscard]] bool may_move(const Membership<T>& m) const noexcept {
+        return m.references == 1 && m.member->device_count == 1 && goes_at_once(m);
+    }
+    /// Who may move takes its records along to where its user is not yet: the
+    /// same as a new membership and the end of this one. The old room is taken, and
+    /// given back; else as `enter`.
+    void move(Membership<T>& m, Room& to, bool told, Work<T>& work) noexcept {
+        Room& from = *m.room;
+        if (m.connection->outbox) forget_traffic(m, work);
+        from.places.erase(*m.slot);
+        from.occupancy.give_back(true);
+        --from.connection_count;
+        from.count_encoding(m.connection->encoding, -1);
+        --from.user_count;
+        m.told = told;
+        take_place(m, to);
+        m.member->room = &to;
+        count_in(*m.member, work);
+        if (from.connection_count == 0) work.schedule(from);
+        release(from);
     }
 
     // Unmaking. Nothing here needs memory or fails.
@@ -387,6 +402,21 @@ public:
     [[nodiscard]] const Chronicle<T>& events() const noexcept { return events_; }
 
 private:
+    void take_place(Membership<T>& m, Room& room) noexcept {
+        m.room = &room;
+        room.count_encoding(m.connection->encoding, 1);
+        m.slot = &room.places.append(m);
+        ++room.references;
+        ++room.connection_count;
+        room.entered = true;
+        room.active.store(true, std::memory_order_relaxed);
+        if (room.news) room.news->changed = true;
+    }
+    void count_in(Member<T>& member, Work<T>& work) noexcept {
+        ++member.room->user_count;
+        if (member.room->news) member.room->news->came(member, work);
+    }
+
     /// Out of every index but that of connections, where it stays to be
     /// refused until its transport is gone.
     void depart(Connection& c, Cause cause, Work<T>& work) noexcept {
