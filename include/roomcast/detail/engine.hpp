@@ -138,7 +138,7 @@ public:
         Call call(*this);
         const auto now = core.clock.now();
         // Who works has the answer; whoever else asks may ask again, but not at once.
-        if (polling_) return std::max(promised_, now + std::chrono::milliseconds(1));
+        if (polling_) return std::max(next_deadline(), now + std::chrono::milliseconds(1));
         polling_ = true;
         untold_left_ = false;  // they are told now, or by the operation that this one is part of
         core.timers.collect_due(now, most_due, call.work());
@@ -402,11 +402,10 @@ private:
 
     /// Asks for an earlier `poll` where one has become due.
     bool wake(Lock& lock) noexcept {
-        if (polling_) return false;  // its answer tells
+        if (polling_ || !core.options.wake) return false;  // its answer tells
         const time_point next = next_deadline();
         if (next >= promised_) return false;
         promised_ = next;
-        if (!core.options.wake) return false;
         Unlocked unlocked(lock);
         core.options.wake(next);
         return true;
