@@ -226,7 +226,7 @@ public:
     void remove(Connection& c, const KeptReason& reason, Room* named, LeaveCause cause, Work<T>& work) noexcept {
         ROOMCAST_ASSERT(c.step == Step::open);
         if (!named && !c.memberships.empty()) named = c.memberships.back()->room;
-        if (named) {
+        if (is_told<T> && named) {
             c.farewell_room = named;
             ++named->references;
         }
