@@ -28,6 +28,12 @@ TEST_CASE("a kept reason is what it was made of, in every copy, and its text is 
         CHECK(other.code() == CloseCode::slow_consumer);
         CHECK(other.view().text == std::string(100, 'x'));
         CHECK(other.view().retry_after == 1500ms);
+        CHECK(other.keeps({CloseCode::slow_consumer, std::string(100, 'x'), 1500ms}));
+        CHECK_FALSE(other.keeps({CloseCode::slow_consumer, std::string(99, 'x'), 1500ms}));
+        CHECK_FALSE(other.keeps({CloseCode::normal, std::string(100, 'x'), 1500ms}));
+        CHECK_FALSE(other.keeps({CloseCode::slow_consumer, "", 1500ms}));
+        CHECK(copy.keeps({CloseCode::normal}));
+        CHECK_FALSE(copy.keeps({CloseCode::normal, "x"}));
     }
     CHECK(unit::allocations::live_bytes() == before);
 }

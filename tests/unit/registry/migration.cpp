@@ -43,6 +43,33 @@ TEST_CASE("nobody sees a migrating user in two rooms nor in none", "[invariant-1
     }
 }
 
+TEST_CASE("who migrates alone takes nothing of the old room along, and is never without one", "[invariant-1]") {
+    World w;
+    const auto ann = make_fake("ann");
+    REQUIRE(w.rooms.join(ann, {.user = "ann", .room = "a", .tags = 1, .info = Info("in a")}));
+    ann->stall();
+    w.rooms.broadcast("a", "old");
+    forget(ann);
+    std::size_t looks = 0;
+    {
+        const Watch watch([&] {
+            ++looks;
+            CHECK(w.rooms.rooms_of_user("ann").size() == 1);
+            CHECK(w.rooms.has_member("a", "ann") != w.rooms.has_member("b", "ann"));
+        });
+        CHECK(w.rooms.join(ann, {.room = "b", .tags = 2, .info = Info("in b")}).status == JoinStatus::migrated);
+    }
+    CHECK(looks > 2);
+    CHECK(w.log->replies.back().info == "in b");
+    w.rooms.broadcast("b", "to 1", {.require = 1});
+    w.rooms.broadcast("b", "to 2", {.require = 2});
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"+b", "to 2"});
+    CHECK(w.rooms.room_count() == 1);
+    CHECK(w.rooms.count("b") == Counts{1, 1});
+}
+
 TEST_CASE("an observer is told of one migration, never of a leave and a join", "[invariant-1]") {
     World w{{.others = OtherDevices::follow}};
     const auto ann = w.member("ann/1", "a"), tab = w.member("ann/2", "a");

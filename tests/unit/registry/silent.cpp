@@ -146,3 +146,20 @@ TEST_CASE("in a silent registry who comes and goes leaves no memory, and needs n
     }
     CHECK(allocations::live_bytes() == before);
 }
+
+TEST_CASE("in a silent registry who is removed for the same reason as the one before needs no memory for it",
+          "[invariant-11]") {
+    SilentRooms rooms;
+    std::array<Listener, 4> listeners;
+    for (Listener& listener : listeners)
+        REQUIRE(rooms.join(&listener, {.user = std::to_string(&listener - listeners.data()), .room = "r"}));
+    const std::string spam(1000, 's'), abuse(1000, 'a');
+    REQUIRE(rooms.kick_user("0", {CloseCode::banned, spam}));
+    const auto made = allocations::made();
+    REQUIRE(rooms.kick_user("1", {CloseCode::banned, spam}));
+    REQUIRE(rooms.kick_connection(&listeners[2], {CloseCode::banned, spam}));
+    CHECK(allocations::made() == made);
+    REQUIRE(rooms.kick_from("r", "3", {CloseCode::banned, abuse}));
+    CHECK(allocations::made() == made + 1);
+    for (const Listener& listener : listeners) CHECK(listener.closed == 1);
+}
