@@ -317,7 +317,6 @@ public:
         if (--m.references != 0) return;
         release(*m.room);
         release(*m.connection, work);
-        List<Membership<T>, ConnectionTag>::unlink(m);
         work.trash.add(m);
     }
     void release(Item<T>& item, Work<T>& work) noexcept {
