@@ -196,7 +196,7 @@ public:
     [[nodiscard]] Statistics statistics() const {
         const auto lock = engine_.lock();
         Statistics statistics = engine_.core.statistics;
-        statistics.messages += engine_.core.expressed.sum();
+        statistics.messages += engine_.core.handles.count();
         statistics.memory = engine_.core.storage.bytes();
         statistics.closing = directory().closing_connections();
         return statistics;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <atomic>
 #include <optional>
 #include <utility>
 
@@ -66,28 +65,29 @@ public:
 private:
     /// Under the lock.
     Record* find() {
-        if (claimed_.exchange(true, std::memory_order_acquire)) return registry_->directory().find_room(id_);
+        detail::Gate& gate = registry_->engine_.core.handles.of(this);
+        if (!gate.enter()) return registry_->directory().find_room(id_);
         if (!record_ || !record_->indexed) {
             Record* found = registry_->directory().find_room(id_);
             if (found) ++found->references;
             if (Record* old = std::exchange(record_, found)) registry_->directory().release(*old);
         }
         Record* const found = record_;
-        claimed_.store(false, std::memory_order_release);
+        gate.leave(false);
         return found;
     }
     /// Without the lock. A room that was entered lives until it is left.
     Record* enter() noexcept {
-        if (claimed_.exchange(true, std::memory_order_acquire)) return nullptr;
+        detail::Gate& gate = registry_->engine_.core.handles.of(this);
+        if (!gate.enter()) return nullptr;
         Record* const entered = record_ && registry_->engine_.enter(*record_) ? record_ : nullptr;
-        claimed_.store(false, std::memory_order_release);
+        gate.leave(entered != nullptr);
         return entered;
     }
 
     Registry* registry_;
     typename Registry::room_id id_;
-    Record* record_ = nullptr;  // kept alive
-    ROOMCAST_ATOMIC<bool> claimed_{false};  // by one of the threads that share it, to look at `record_`
+    Record* record_ = nullptr;  // kept alive; behind the gate of this handle
 };
 
 }  // namespace roomcast

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <limits>
 #include <memory>
 #include <random>
 #include <string>
@@ -161,6 +162,7 @@ void two_threads(std::size_t members, std::size_t rooms, int rounds) {
             other.join();
         }));
     }
+    while (registry.poll() != decltype(registry)::time_point::max()) continue;  // a turn may have been over midway
     const std::size_t calls = 2 * times * static_cast<std::size_t>(rounds);
     for (const auto& session : sessions)
         require(session->received == calls, "a member did not get each message exactly once");
@@ -170,17 +172,22 @@ void two_threads(std::size_t members, std::size_t rooms, int rounds) {
               "0.556", samples.ratio());
 }
 
-/// The longest of many joins, while the indexes grow from nothing.
+/// The longest of many joins, while the indexes grow from nothing: each is timed
+/// in two registries, and counts as its shortest time. What the machine does in
+/// between meets another join each time; what a registry does meets the same.
 void longest_join(std::size_t users, std::size_t rooms) {
     const auto sessions = shuffled_sessions<CountingSession>(users);
-    Host<CountingSession> host;
-    double longest = 0;
-    for (std::size_t i = 0; i < users; ++i) {
-        const std::string user = user_id(i), room = room_id(i % rooms);
-        const double start = processor_seconds();
-        host.join(sessions[i], user, room);
-        longest = std::max(longest, processor_seconds() - start);
+    std::vector<float> shortest(users, std::numeric_limits<float>::max());
+    for (int round = 0; round < 2; ++round) {
+        Host<CountingSession> host;
+        for (std::size_t i = 0; i < users; ++i) {
+            const std::string user = user_id(i), room = room_id(i % rooms);
+            const double start = processor_seconds();
+            host.join(sessions[i], user, room);
+            shortest[i] = std::min(shortest[i], static_cast<float>(processor_seconds() - start));
+        }
     }
+    const double longest = *std::max_element(shortest.begin(), shortest.end());
     print_row("longest join", grouped(users) + " users in " + grouped(rooms) + " rooms", "its bound", longest * 1e3, 1,
               "ms", "1", longest * 1e3);
 }

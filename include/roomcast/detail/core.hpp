@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "roomcast/detail/directory.hpp"
+#include "roomcast/detail/gate.hpp"
 #include "roomcast/detail/storage.hpp"
-#include "roomcast/detail/tally.hpp"
 #include "roomcast/detail/timers.hpp"
 #include "roomcast/detail/work.hpp"
 #include "roomcast/instant.hpp"
@@ -30,13 +30,14 @@ struct Core {
     typename T::events events;
     typename T::clock clock;
 
+    Gates handles;  // messages that went through them were sent without the lock
+
     mutable typename T::mutex mutex;  // guards all that follows
     Pools<T> pools;
     Storage<T> storage;
     Directory<T> directory{options, storage};
     Timers<T> timers;
     Statistics statistics;
-    Tally expressed;  // messages that went past the queue; not guarded
     RateLimiter<typename T::user_id> user_rates{options.user_rate};
 
     template <class Policies>

@@ -113,7 +113,6 @@ public:
     }
     /// Sends a message to all of a room that was entered. Without the lock.
     void express(RoomRecord<T>& room, Express& message, Call& call) noexcept {
-        core.expressed.add();
         room.active.store(true, std::memory_order_relaxed);
         if (!strand_.express(room, message, call.work())) {
             call.lock().lock();

@@ -51,6 +51,7 @@ public:
         Room* const room = find();
         if (!room) return Delivery::no_room;
         if (!message && call.outermost() && engine_.enter(*room)) {
+            ++engine_.core.statistics.messages;
             call.lock().unlock();
             return express(*room, payload, how, call);
         }
