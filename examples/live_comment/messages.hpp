@@ -110,7 +110,9 @@ inline roomcast::JsonText said_by(const Author& author, std::string_view event) 
 
 /// The message with its number as the last field.
 [[nodiscard]] inline std::string with_seq(std::string_view message, std::uint64_t seq) {
-    std::string numbered(message.substr(0, message.size() - 1));
+    std::string numbered;
+    numbered.reserve(message.size() + 32);
+    numbered += message.substr(0, message.size() - 1);
     numbered += ",\"seq\":";
     roomcast::JsonText::append(numbered, seq);
     numbered += '}';

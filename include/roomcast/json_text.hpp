@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,7 +20,10 @@ namespace roomcast {
 ///     return std::move(json).str();
 class JsonText {
 public:
-    JsonText() : text_("{") {}
+    JsonText() {
+        text_.reserve(256);  // as a rule all of it
+        text_ += '{';
+    }
 
     /// One field. Strings are escaped; integers, enums (as their number) and
     /// bools are written as they are.
@@ -66,18 +71,22 @@ private:
     static void append_string(std::string& out, std::string_view text) {
         constexpr std::string_view hex = "0123456789abcdef";
         out += '"';
-        for (const char c : text) {
-            const auto byte = static_cast<unsigned char>(c);
-            if (c == '"' || c == '\\') {
+        while (true) {
+            const auto special = std::find_if(text.begin(), text.end(), [](char c) {
+                return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
+            });
+            out += text.substr(0, static_cast<std::size_t>(special - text.begin()));
+            if (special == text.end()) break;
+            const auto byte = static_cast<unsigned char>(*special);
+            if (byte >= 0x20) {
                 out += '\\';
-                out += c;
-            } else if (byte < 0x20) {
+                out += *special;
+            } else {
                 out += "\\u00";
                 out += hex[byte >> 4];
                 out += hex[byte & 15];
-            } else {
-                out += c;
             }
+            text = {special + 1, text.end()};
         }
         out += '"';
     }
