@@ -14,6 +14,7 @@
 #include <websocketpp/processors/processor.hpp>
 #include <websocketpp/random/none.hpp>
 #include <websocketpp/transport/iostream/connection.hpp>
+#include <websocketpp/utf8_validator.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -183,6 +184,13 @@ struct Config {
 }  // namespace roomcast::adapters::detail
 
 namespace websocketpp {
+
+/// What is ASCII needs no look at the state, and most of what is said is that.
+template <>
+inline bool utf8_validator::validator::decode(std::string::iterator begin, std::string::iterator end) {
+    if (complete()) begin = std::find_if(begin, end, [](char c) { return c < 0; });
+    return std::all_of(begin, end, [this](char c) { return consume(static_cast<std::uint8_t>(c)); });
+}
 
 namespace processor {
 template <>
