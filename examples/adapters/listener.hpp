@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <asio/dispatch.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
@@ -106,6 +107,11 @@ public:
         acceptor.open(endpoint.protocol(), error);
         // A port with old connections in TIME_WAIT is free, one with a listener is not.
         if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+        // What is accepted inherits these.
+        if (!error) acceptor.set_option(asio::ip::tcp::no_delay(true), error);
+        if (!error && options_.unsent_bytes > 0)
+            ::setsockopt(acceptor.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &options_.unsent_bytes,
+                         sizeof options_.unsent_bytes);
         if (!error) acceptor.bind(endpoint, error);
         if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
         if (error) throw std::system_error(error, "cannot listen on " + where);
@@ -154,8 +160,8 @@ private:
         if (connections_.load() >= max_connections_) return;  // `gone` comes back to it
         accepting_ = true;
         Worker& worker = *workers_[next_++ % workers_.size()];
-        acceptor_->async_accept(worker.context(), [this, &worker](const asio::error_code& error,
-                                                                  asio::ip::tcp::socket socket) {
+        acceptor_->async_accept(worker.context(), peer_, [this, &worker](const asio::error_code& error,
+                                                                         asio::ip::tcp::socket socket) {
             accepting_ = false;
             if (!acceptor_) return;
             if (!error) {
@@ -173,20 +179,13 @@ private:
     }
 
     void deal(Worker& worker, asio::ip::tcp::socket socket) {
-        asio::error_code error;
-        const auto peer = socket.remote_endpoint(error);
-        if (error) return;  // gone already
         connections_.fetch_add(1);
-        Ticket ticket(*this, plain_address(peer.address()));
+        Ticket ticket(*this, plain_address(peer_.address()));
         if (!is_trusted(ticket.address()) && !ticket.count()) return;
-        socket.set_option(asio::ip::tcp::no_delay(true), error);
-        if (options_.unsent_bytes > 0)
-            ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &options_.unsent_bytes,
-                         sizeof options_.unsent_bytes);
-        asio::post(worker.context(),
-                   [this, &worker, socket = std::move(socket), ticket = std::move(ticket)]() mutable {
-                       if (!worker.stopping()) accepted_(worker, std::move(socket), std::move(ticket));
-                   });
+        asio::dispatch(worker.context(),
+                       [this, &worker, socket = std::move(socket), ticket = std::move(ticket)]() mutable {
+                           if (!worker.stopping()) accepted_(worker, std::move(socket), std::move(ticket));
+                       });
     }
 
     bool is_trusted(const asio::ip::address& peer) const {
@@ -212,6 +211,7 @@ private:
     // Of the first worker's thread.
     std::optional<asio::ip::tcp::acceptor> acceptor_;  // none: does not listen
     std::optional<asio::steady_timer> pause_;
+    asio::ip::tcp::endpoint peer_;  // of the accept that is under way
     std::size_t next_ = 0;
     bool accepting_ = false;
 };
