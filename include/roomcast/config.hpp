@@ -8,8 +8,8 @@
 #define ROOMCAST_ASSERT(condition) assert(condition)
 #endif
 
-/// What the registry's shared flags are, and where its hash keys come from. A
-/// simulation of threads defines its own before including roomcast.
+/// What threads share without the registry's lock, and where its hash keys come
+/// from. A simulation of threads defines its own before including roomcast.
 #ifndef ROOMCAST_ATOMIC
 #define ROOMCAST_ATOMIC std::atomic
 #endif

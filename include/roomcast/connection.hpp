@@ -48,7 +48,7 @@ concept send_answer = std::same_as<Answer, void> || std::same_as<Answer, SendSta
 /// hashable by std::hash; move, comparison and hash (and copying, where
 /// `members` is asked) run under the registry's lock and must not call back.
 ///
-/// Threads: `send` is called by whichever thread drains the room or empties
+/// Threads: `send` is called by whichever thread works in the room or empties
 /// the outbox, so by several at once when a connection is in several rooms or
 /// is sent to directly; `close` and `terminate` by any thread that is in an
 /// operation (most often `poll`), at most once each and never at the same time,
@@ -120,8 +120,8 @@ public:
         if constexpr (requires { behind(c).terminate(); }) behind(c).terminate();
         else behind(c).close(code, reason);
     }
-    /// False: frames are the payloads as they are. A specialization that does
-    /// not say so is asked to `encode` each message.
+    /// False: frames are the payloads as they are, and `encode` need not be asked.
+    /// A specialization without it is asked.
     static constexpr bool encodes = requires(const Message& message) { target::encode(message, 0); };
     static Frame encode(const Message& message, int encoding) {
         if constexpr (encodes) return target::encode(message, encoding);

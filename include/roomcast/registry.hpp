@@ -174,7 +174,11 @@ public:
             [&] { return directory().find_room(room); }, std::move(payload), std::move(how));
     }
 
-    /// From the host to a room.
+    /// From the host to a room. What goes to all of a room of at most 256, in
+    /// which nobody works, and which keeps, batches and tells nothing of its own
+    /// (RoomOptions::history, batch_window, rate, presence), is sent without
+    /// memory and without the lock, which is taken to find the room alone; a Room
+    /// spares that, too.
     Delivery broadcast(room_view room, const Frame& payload, const Broadcast& how = {}) {
         return post_.broadcast([&] { return directory().find_room(room); }, payload, how);
     }

@@ -145,7 +145,7 @@ struct Counts {
 /// What happened since the registry was made. Nothing that a bound dropped is
 /// missing here.
 struct Statistics {
-    std::uint64_t messages = 0;           ///< taken by a room's queue
+    std::uint64_t messages = 0;           ///< taken by rooms, into their queues or past them
     std::uint64_t overloaded = 0;         ///< refused by a full queue
     std::uint64_t not_encoded = 0;        ///< dropped, since encoding threw
     std::uint64_t dropped = 0;            ///< numbered or not, dropped from outboxes or with a closing room

@@ -9,12 +9,13 @@
 namespace roomcast {
 
 /// One room by name, for hot paths: it remembers where the room is, so that
-/// `publish` and `broadcast` pay no look-up of it. It always means the room of
-/// that name, also after that has gone and come again. The registry must outlive
-/// it.
+/// `publish` and `broadcast` pay no look-up of it, and most broadcasts to few
+/// not even the registry's lock. It always means the room of that name, also
+/// after that has gone and come again. The registry must outlive it.
 ///
-/// Thread safety: as the registry's, also when threads share one Room; but
-/// not while it is being assigned to, moved from or destroyed.
+/// Thread safety: as the registry's, also when threads share one Room, though
+/// one each is faster; but not while it is being assigned to, moved from or
+/// destroyed.
 template <connection Connection, class Traits = DefaultTraits>
 class Room {
     using Registry = RoomRegistry<Connection, Traits>;
@@ -63,7 +64,8 @@ public:
     [[nodiscard]] std::optional<Position> position() const { return registry_->position(id_); }
 
 private:
-    /// Under the lock.
+    /// Under the lock. While another thread looks at `record_` the name is looked
+    /// up: nobody waits.
     Record* find() {
         detail::Gate& gate = registry_->engine_.core.handles.of(this);
         if (!gate.enter()) return registry_->directory().find_room(id_);
@@ -76,7 +78,8 @@ private:
         gate.leave(false);
         return found;
     }
-    /// Without the lock. A room that was entered lives until it is left.
+    /// Without the lock: the room, entered (see Engine::enter); null where that
+    /// cannot be. A room that was entered lives until it is left.
     Record* enter() noexcept {
         detail::Gate& gate = registry_->engine_.core.handles.of(this);
         if (!gate.enter()) return nullptr;
@@ -87,7 +90,7 @@ private:
 
     Registry* registry_;
     typename Registry::room_id id_;
-    Record* record_ = nullptr;  // kept alive; behind the gate of this handle
+    Record* record_ = nullptr;  // kept alive; touched by who is in the gate of this handle
 };
 
 }  // namespace roomcast

@@ -90,6 +90,7 @@ struct Types {
     static_assert(history_store<history>);
     using access = connection_traits<Connection>;
     static constexpr bool joins_frames = requires(std::span<const Frame> frames) { access::join_frames(frames); };
+    // True, too, where the traits do not say.
     static constexpr bool encodes = !requires { requires !access::encodes; };
     using direct = DirectAccess<Connection>;
     using target = typename direct::Target;
