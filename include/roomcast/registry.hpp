@@ -174,11 +174,11 @@ public:
             [&] { return directory().find_room(room); }, std::move(payload), std::move(how));
     }
 
-    /// From the host to a room. What goes to all of a room of at most 256, in
-    /// which nobody works, and which keeps, batches and tells nothing of its own
-    /// (RoomOptions::history, batch_window, rate, presence), is sent without
-    /// memory and without the lock, which is taken to find the room alone; a Room
-    /// spares that, too.
+    /// From the host to a room. It needs no place in the queue, and the lock only
+    /// to find the room (by a Room not even that), when it is for all of at most
+    /// 256 connections (or Options::turn_sends, if that is less), nobody works in
+    /// the room, this is no callback, and the room has neither history, batches,
+    /// rate nor presence. O(1), and a send for each member.
     Delivery broadcast(room_view room, const Frame& payload, const Broadcast& how = {}) {
         return post_.broadcast([&] { return directory().find_room(room); }, payload, how);
     }

@@ -80,7 +80,7 @@ public:
         if (Membership<T>* const alone = find_movable()) {
             auto item = make_item(room);
             room.places.reserve(1);
-            if (alone->room->occupancy.take())
+            if (alone->room->occupancy.take())  // else somebody is in the old room: the long way
                 return move(*alone, room, std::move(made_room), std::move(item), join, info);
         }
         auto id = user_ ? typename T::user_id() : typename T::user_id(*join.user);

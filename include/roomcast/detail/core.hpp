@@ -135,7 +135,7 @@ struct Core {
     /// A room leaves the index.
     void unindex(RoomRecord<T>& room, Work<T>& work) noexcept {
         timers.forget(room);
-        if (!room.occupancy.end()) work.schedule(room);  // whoever is in it leaves it for good
+        if (!room.occupancy.end()) work.schedule(room);  // who is in it comes to its end
         directory.unindex(room, work);
         if (directory.room_count() == 0) timers.release();
     }

@@ -40,7 +40,7 @@ public:
 
     /// A room's message to one of its members whose slot is null (`answer` is
     /// empty then), or who answered otherwise than `accepted`, to this frame or
-    /// to one that holds it. Without the lock, by the room's drainer.
+    /// to one that holds it. Without the lock, by whoever works in the room.
     void deliver_to_member(const Letter<T>& letter, std::optional<SendStatus> answer, Work<T>& work) noexcept {
         deliver_slowly(*letter.membership->connection, letter, answer, work);
     }

@@ -125,8 +125,8 @@ public:
         ++user.device_count;
     }
 
-    /// After `room.places.reserve`. `admit` comes later, or, where nobody has to be
-    /// told of it first (`told`), `open`.
+    /// After `room.places.reserve`. `admit` comes later, or, where `told` (nobody has
+    /// to hear of it first), `open`.
     void enter(Membership<T>& m, Connection& c, Member<T>& member, bool told) noexcept {
         m.connection = &c;
         m.member = &member;
@@ -149,9 +149,9 @@ public:
     [[nodiscard]] bool may_move(const Membership<T>& m) const noexcept {
         return m.references == 1 && m.member->device_count == 1 && goes_at_once(m);
     }
-    /// Who may move takes its records along to where its user is not yet: the
-    /// same as a new membership and the end of this one. The old room is taken, and
-    /// given back; else as `enter`.
+    /// Who may move takes its records along to where its user is not yet; the
+    /// outcome is that of a new membership and the end of this one. The caller has
+    /// taken the old room, which is given back here; else as `enter`.
     void move(Membership<T>& m, Room& to, bool told, Work<T>& work) noexcept {
         Room& from = *m.room;
         if (m.connection->outbox) forget_traffic(m, work);
@@ -348,7 +348,7 @@ public:
         m.told = true;
         open(m);
     }
-    /// Once it is told: they need no detour.
+    /// Once it is told: they reach it by its slot, unless an outbox is before it.
     void open(Membership<T>& m) noexcept {
         if (!m.connection->outbox) m.slot->target.store(T::direct::of(m.connection->handle), std::memory_order_release);
     }

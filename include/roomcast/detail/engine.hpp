@@ -40,18 +40,20 @@ class Engine {
 public:
     Core<T> core;
 
-    /// One public operation: holds the lock while it lives. The outermost one
-    /// of a thread works off, at its end, what it and those within it left.
+    /// One public operation: holds the lock while it lives, unless it gives it
+    /// back. The outermost one of a thread works off, at its end, what it and
+    /// those within it left.
     class Call : CallLink {
     public:
         explicit Call(Engine& owner) : Call(owner, std::defer_lock) { lock_.lock(); }
-        /// One that begins without the lock. It has to be taken where work is noted.
+        /// One that begins without the lock, and takes it only where there is work to
+        /// be noted or worked off.
         Call(Engine& owner, std::defer_lock_t)
             : CallLink{&owner, innermost_call}, engine_(owner), lock_(owner.core.mutex, std::defer_lock),
               own_(owner.core.pools) {
             for (CallLink* call = outer; call; call = call->outer)
                 if (call->engine == &owner) work_ = &static_cast<Call*>(call)->own_;
-            work_->owed = work_ != &own_;
+            if (!outermost()) work_->owed = true;  // the outer one may not hold the lock, and this one leaves it work
             innermost_call = this;
         }
         ~Call() {
@@ -105,8 +107,8 @@ public:
         return reached;
     }
 
-    /// Whether the next message can go past the room's queue; then `express` has
-    /// to follow. With or without the lock.
+    /// Enters the room for one message past its queue; `express` has to follow.
+    /// False: the message has to wait for its turn. With or without the lock.
     [[nodiscard]] bool enter(RoomRecord<T>& room) noexcept {
         const std::size_t members = room.places.size();
         return room.plain && members != 0 && members <= most_expressed_ && room.occupancy.enter();
@@ -423,7 +425,7 @@ private:
         empty_out(work.trash, lock);
     }
 
-    // A turn that cannot be stopped midway.
+    // Members that a message past the queue may reach: it cannot be stopped midway.
     const std::size_t most_expressed_ =
         core.options.turn_sends ? std::min<std::size_t>(core.options.turn_sends, 256) : 256;
     Courier<T> courier_{core};

@@ -13,14 +13,14 @@
 
 namespace roomcast::detail {
 
-/// A message that goes to all of a room past its queue.
+/// A message that goes to all of a room past its queue; it is never stored.
 struct Express {
     const Frame& payload;
     MessageClass message_class;
     std::uint64_t key;
     bool numbered;
     std::uint64_t seq = 0;          // once it is numbered
-    const Frame* same = &payload;   // what all get; null: each the frame in its encoding
+    const Frame* same = &payload;   // what all get; null: each gets the frame in its encoding
     const Frame* frames = nullptr;  // by encoding
 
     [[nodiscard]] const Frame& piece() const noexcept { return *same; }
@@ -30,7 +30,7 @@ struct Express {
 };
 
 /// The walk of a message over a room's members: in place, and what they point
-/// to is fetched ahead. By the room's drainer, without the lock.
+/// to is fetched ahead. By whoever works in the room, without the lock.
 template <class T>
 class FanOut {
     using Room = RoomRecord<T>;

@@ -9,8 +9,9 @@
 namespace roomcast::detail {
 
 /// Who works in a room: nobody, whoever gives it a turn, or whoever is in it for
-/// one message alone, an *express*, for which the lock is not needed. What comes
-/// during an express waits until it is over: it is *called*.
+/// one message alone, an *express*, for which the lock is not needed. When
+/// something comes during an express the room is *called*: whoever is in it gives
+/// it a turn afterwards.
 ///
 /// Thread safety: `enter` and `leave` may be called by any thread, the rest
 /// under the lock.
@@ -21,10 +22,10 @@ public:
     enum class Call : std::uint8_t {
         take,   ///< the room is the caller's, who has to give it its turn
         wait,   ///< whoever is in it gives it its turn afterwards
-        known,  ///< somebody has to already
+        known,  ///< it has one, or gets one anyway
     };
 
-    /// The room needs a turn.
+    /// The room needs a turn. Not once it has ended.
     Call call() noexcept {
         for (;;) {  // an express may end meanwhile, or begin
             if (move(State::free, State::taken)) return Call::take;
@@ -34,30 +35,34 @@ public:
     }
     /// For work under this hold of the lock; `give_back` comes next.
     [[nodiscard]] bool take() noexcept { return move(State::free, State::taken); }
-    /// Nothing is left to be done. A room that is no more is never entered again.
+    /// Nothing is left to be done. A room that does not live any more is never
+    /// entered again.
     void give_back(bool lives) noexcept {
         state_.store(lives ? State::free : State::ended, std::memory_order_release);
     }
-    /// False: somebody is in it.
+    /// Nobody is to enter it any more; false: somebody is in it.
     bool end() noexcept { return move(State::free, State::ended); }
 
-    /// Somebody works in it, or has to.
+    /// It has a turn, or is to have one. An express alone does not count.
     [[nodiscard]] bool busy() const noexcept {
         const State state = state_.load(std::memory_order_relaxed);
         return state == State::called || state == State::taken;
     }
+    /// Nobody works in it. An express may begin at any time.
     [[nodiscard]] bool free() const noexcept { return state_.load(std::memory_order_relaxed) == State::free; }
 
     /// Begins an express. What was done in the room before is seen from here on.
     [[nodiscard]] bool enter() noexcept { return move(State::free, State::express); }
-    /// Ends it; false: the room was called, and is the caller's now.
+    /// Ends it; false: the room was called, and is the caller's now, who has to
+    /// give it its turn.
     [[nodiscard]] bool leave() noexcept {
         if (move(State::express, State::free)) return true;
-        state_.store(State::taken, std::memory_order_relaxed);
+        state_.store(State::taken, std::memory_order_relaxed);  // the turn begins with the lock
         return false;
     }
 
 private:
+    // Acquire and release: who comes sees what was done in the room before.
     bool move(State from, State to) noexcept {
         return state_.compare_exchange_strong(from, to, std::memory_order_acq_rel, std::memory_order_relaxed);
     }

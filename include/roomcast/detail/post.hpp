@@ -12,8 +12,8 @@
 
 namespace roomcast::detail {
 
-/// Takes messages: whether they may go into a room's queue, and into it. `find`
-/// answers the room, or null; it runs under the lock.
+/// Takes messages: whether they may go into a room's queue, and into it, or past
+/// it. `find` answers the room, or null; it runs under the lock.
 template <class T>
 class Post {
     using Room = RoomRecord<T>;

@@ -302,7 +302,8 @@ struct RoomRecord : Deadline<typename T::time_point>,
     std::size_t user_count = 0;
     std::size_t connection_count = 0;
     // Connections that want each. Written under the lock; acquire and release:
-    // who does not find one's encoding here finds its slot null, too.
+    // who does not find a member's encoding here, though the member is in its
+    // walk, finds its slot null, too: it has left.
     std::array<ROOMCAST_ATOMIC<std::uint32_t>, max_encodings> encodings{};
 
     List<Item<T>, QueueTag> queue;
@@ -311,7 +312,7 @@ struct RoomRecord : Deadline<typename T::time_point>,
     List<Membership<T>, ConnectionTag> holes;  // reaped; their slots go when no message is under way
 
     Occupancy occupancy;
-    bool plain = false;            // messages need not wait in it; does not change
+    bool plain = false;            // no log, no news, no batches: messages may go past the queue; does not change
     bool indexed = false;
     bool entered = false;          // somebody has been in it
     ROOMCAST_ATOMIC<bool> active{false};  // since the idle time was last looked at
@@ -342,10 +343,12 @@ struct RoomRecord : Deadline<typename T::time_point>,
         this->order = e;
     }
 
-    /// Under the lock: nothing is there that a join or an end has to wait for.
+    /// Under the lock: nothing is there that a join or an end has to wait for; they
+    /// need not wait for an express.
     [[nodiscard]] bool at_rest() const noexcept { return !occupancy.busy() && parcel.count == 0 && !news; }
 
-    /// A bit for each encoding that somebody wants who is in a walk begun before.
+    /// A bit for each encoding that a member wants. Without the lock it is asked
+    /// after a walk has begun, and then misses none of those in the walk.
     [[nodiscard]] std::uint8_t encodings_in_use() const noexcept {
         unsigned bits = 0;
         for (std::size_t i = 0; i < encodings.size(); ++i)

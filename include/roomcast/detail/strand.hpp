@@ -25,7 +25,8 @@ namespace roomcast::detail {
 
 /// A room's work in its one order: what was removed is reaped first, then the
 /// next join or message is served. One thread at a time works in a room; it
-/// takes the lock for bookkeeping and gives it back to send.
+/// takes the lock for bookkeeping and gives it back to send. For an `express` it
+/// needs no lock: that message passes the queue, and is in no parcel.
 ///
 /// A message is numbered, encoded and kept in the log when its turn comes, and
 /// becomes part of the room's parcel. Without a batch window the parcel goes
@@ -74,8 +75,8 @@ public:
         }
     }
 
-    /// A message past the queue, by whoever has entered the room. Without the lock;
-    /// false: it cannot be encoded, and uses no number.
+    /// Sends a message past the queue, by whoever has entered the room. Without the
+    /// lock; false: it cannot be encoded, and uses no number.
     bool express(Room& room, Express& message, Work<T>& work) noexcept {
         auto cursor = room.places.walk();
         if (message.numbered) message.seq = room.seq.load(std::memory_order_relaxed) + 1;
@@ -102,7 +103,7 @@ public:
         if (room.news) room.news->clear(work);
         List<Room, ReadyTag>::unlink(room);
         List<Room, RoomTag>::unlink(room);
-        if (room.occupancy.busy()) --room.references;
+        if (room.occupancy.busy()) --room.references;  // for a turn that nobody gives any more
         core_.directory.release(room);
     }
 

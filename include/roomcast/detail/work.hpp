@@ -87,7 +87,7 @@ struct Work {
     List<ConnectionRecord<T>, DeviceTag> connections;   // whose next step is due
     List<Outbox<T>, FlushTag> flushes;                  // to be emptied
     Trash<T> trash;
-    bool owed = false;  // something may have to be done of which nothing is noted here
+    bool owed = false;  // an outbox or an event, say, may wait to be looked at, though nothing is noted here
 
     explicit Work(Pools<T>& pools) noexcept : trash(pools) {}
 
