@@ -205,7 +205,7 @@ public:
         this->for_each_room([&](Record& record, detail::Work<T>& work) {
             // What a full queue does not take is freed without the lock, or goes to the next room.
             if (!message) message = post_.make(payload, how);
-            if (post_.put(record, message, how.except, work)) ++reached;
+            if (taken(post_.put(record, message, how.except, work))) ++reached;
         });
         return reached;
     }

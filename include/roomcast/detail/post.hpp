@@ -101,17 +101,16 @@ public:
         return message;
     }
 
-    /// Lock held. False: the queue is full, and the message still the caller's.
-    bool put(Room& room, Message& message, const typename T::connection_type* except, Work<T>& work) noexcept {
-        if (is_full(room)) return false;
+    /// Lock held. Overloaded: the queue is full, and the message still the caller's.
+    Delivery put(Room& room, Message& message, const typename T::connection_type* except, Work<T>& work) noexcept {
+        if (is_full(room)) return Delivery::overloaded;
         if (message->publisher) ++message->publisher->references, ++message->publisher->messages_queued;
         if (except && (message->except = directory().find_connection(*except))) ++message->except->references;
         ++engine_.core.statistics.messages;
         ++room.queued_messages;
         room.active.store(true, std::memory_order_relaxed);
         room.queue.push_back(*message.release());
-        work.schedule(room);
-        return true;
+        return work.schedule(room) ? Delivery::sent : Delivery::queued;
     }
 
 private:
@@ -133,9 +132,8 @@ private:
         return full;
     }
     Delivery put(Room& room, Message& message, const typename T::connection_type* except, Call& call) noexcept {
-        const bool ours = call.outermost() && room.occupancy.free();
-        if (!put(room, message, except, call.work())) return Delivery::overloaded;
-        return ours ? Delivery::sent : Delivery::queued;
+        const Delivery delivery = put(room, message, except, call.work());
+        return delivery == Delivery::sent && !call.outermost() ? Delivery::queued : delivery;
     }
 
     Engine<T>& engine_;

@@ -91,7 +91,7 @@ struct Work {
 
     explicit Work(Pools<T>& pools) noexcept : trash(pools) {}
 
-    /// Answers whether the room gets its turn here.
+    /// Answers whether nobody was in the room: it gets its turn here.
     bool schedule(RoomRecord<T>& room) noexcept {
         const Occupancy::Call call = room.occupancy.call();
         if (call != Occupancy::Call::known) ++room.references;
