@@ -26,7 +26,10 @@ struct Express {
     [[nodiscard]] const Frame& piece() const noexcept { return *same; }
     [[nodiscard]] bool selective() const noexcept { return !same; }
     [[nodiscard]] bool looks_at(const void*) const noexcept { return true; }
-    [[nodiscard]] const Frame& form(std::uint8_t encoding) const noexcept { return same ? *same : frames[encoding]; }
+    template <class T>
+    [[nodiscard]] const Frame* whole(const Membership<T>& m) const noexcept {
+        return same ? same : &frames[m.connection->encoding];
+    }
 };
 
 /// The walk of a message over a room's members: in place, and what they point
@@ -129,7 +132,8 @@ private:
         std::uint64_t chosen_ = 0;  // a bit for each target that may get something else
     };
 
-    /// Sends to the next `count` members. False: the room closed.
+    /// Sends to the next `count` members of a walk, of an Audience or an Express.
+    /// False: the room closed.
     template <class Who>
     bool reach(const Room& room, const Who& audience, typename Room::Places::Cursor& cursor, std::size_t count,
                Work<T>& work) noexcept {
@@ -165,7 +169,8 @@ private:
     }
 
     /// One whose membership has to be looked at.
-    void reach_one(const Audience& audience, const Slot& slot, Target* target, Work<T>& work) noexcept {
+    template <class Who>
+    void reach_one(const Who& audience, const Slot& slot, Target* target, Work<T>& work) noexcept {
         const Membership<T>& m = *slot.membership;
         if (!m.told) return;
         std::optional<SendStatus> answer;
@@ -194,20 +199,9 @@ private:
         });
     }
 
-    void reach_one(const Express& message, const Slot& slot, Target* target, Work<T>& work) noexcept {
-        const Membership<T>& m = *slot.membership;
-        if (!m.told) return;
-        std::optional<SendStatus> answer;
-        if (target) {
-            answer = Courier<T>::try_send(*target, message.form(m.connection->encoding));
-            if (*answer == SendStatus::accepted) return;
-        }
-        hand_over(message, slot, answer, work);
-    }
     void hand_over(const Express& message, const Slot& slot, std::optional<SendStatus> answer, Work<T>& work) noexcept {
         Membership<T>& m = *slot.membership;
-        const Frame& frame = message.form(m.connection->encoding);
-        courier_.deliver_to_member({frame, &m, message.message_class, message.seq, message.key}, answer, work);
+        courier_.deliver_to_member({*message.whole(m), &m, message.message_class, message.seq, message.key}, answer, work);
     }
 
     static constexpr std::size_t ahead = 32;  // slots; by measurement, see tests/bench

@@ -285,12 +285,15 @@ private:
 
     // Without the lock.
 
+    /// Once for each encoding in use. Throws what the host's `encode` throws.
+    static void encode(const Message& message, std::uint8_t encodings, std::array<Frame, max_encodings>& frames) {
+        for (std::size_t i = 0; i < max_encodings; ++i)
+            if (encodings >> i & 1) frames[i] = T::access::encode(message, static_cast<int>(i));
+    }
     static bool encode(const Room& room, Express& message, std::array<Frame, max_encodings>& frames) noexcept {
-        const Message plain{message.message_class, {room.epoch, message.seq}, message.payload};
         const std::uint8_t encodings = room.encodings_in_use();
         try {
-            for (std::size_t i = 0; i < max_encodings; ++i)
-                if (encodings >> i & 1) frames[i] = T::access::encode(plain, static_cast<int>(i));
+            encode({message.message_class, {room.epoch, message.seq}, message.payload}, encodings, frames);
         } catch (...) {
             return false;
         }
@@ -305,14 +308,11 @@ private:
         const Position position{room.epoch, message.numbered ? room.seq.load(std::memory_order_relaxed) + 1 : 0};
         try {
             if (message.change != Change::none) change_log(room, message);
-            const auto encode = [&](const Frame& payload, int encoding) {
-                return T::access::encode({message.message_class, position, payload}, encoding);
-            };
             room.parcel.encodings |= encodings;
-            for (std::size_t i = 0; i < max_encodings; ++i)
-                if (encodings >> i & 1) message.frames[i] = encode(message.payload, static_cast<int>(i));
+            encode({message.message_class, position, message.payload}, encodings, message.frames);
             if (message.publisher && !message.own.empty())
-                message.own_frame = encode(message.own, message.publisher->connection->encoding);
+                message.own_frame = T::access::encode({message.message_class, position, message.own},
+                                                      message.publisher->connection->encoding);
         } catch (...) {
             return false;
         }
