@@ -310,7 +310,7 @@ private:
         Membership<T>& m = *follower.membership;
         m.tags.store(follower.tags, std::memory_order_relaxed);
         directory_.enter(m, *follower.connection, *member_, !follower.item);
-        if (!follower.item) return directory_.open(m);
+        if (!follower.item) return directory_.fill_slot(m);
         follower.item->follower = true;
         queue(m, std::move(follower.item), from);
     }
@@ -339,7 +339,7 @@ private:
         return std::make_unique<JoinItem<T>>();
     }
     void take_in(Membership<T>& m, std::unique_ptr<JoinItem<T>> item, BasicJoin<T>& join, Room* from) noexcept {
-        if (!item) return directory_.open(m);
+        if (!item) return directory_.fill_slot(m);
         item->context = std::move(join.context);
         item->since = join.since;
         item->history = join.history;

@@ -126,7 +126,7 @@ public:
     }
 
     /// After `room.places.reserve`. `admit` comes later, or, where `told` (nobody has
-    /// to hear of it first), `open`.
+    /// to hear of it first), `fill_slot`.
     void enter(Membership<T>& m, Connection& c, Member<T>& member, bool told) noexcept {
         m.connection = &c;
         m.member = &member;
@@ -346,10 +346,10 @@ public:
     /// From here on the room's messages reach it. By whoever works in the room.
     void admit(Membership<T>& m) noexcept {
         m.told = true;
-        open(m);
+        fill_slot(m);
     }
     /// Once it is told: they reach it by its slot, unless an outbox is before it.
-    void open(Membership<T>& m) noexcept {
+    void fill_slot(Membership<T>& m) noexcept {
         if (!m.connection->outbox) m.slot->target.store(T::direct::of(m.connection->handle), std::memory_order_release);
     }
 

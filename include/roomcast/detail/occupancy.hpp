@@ -19,18 +19,19 @@ class Occupancy {
     enum class State : std::uint8_t { free, express, called, taken, ended };
 
 public:
-    enum class Call : std::uint8_t {
-        take,   ///< the room is the caller's, who has to give it its turn
-        wait,   ///< whoever is in it gives it its turn afterwards
-        known,  ///< it has one, or gets one anyway
+    /// Who gives a called room its turn.
+    enum class Turn : std::uint8_t {
+        ours,    ///< the caller, who has the room now
+        theirs,  ///< whoever is in it, afterwards
+        known,   ///< whoever has it already, or was to give it one anyway
     };
 
     /// The room needs a turn. Not once it has ended.
-    Call call() noexcept {
+    Turn call() noexcept {
         for (;;) {  // an express may end meanwhile, or begin
-            if (move(State::free, State::taken)) return Call::take;
-            if (move(State::express, State::called)) return Call::wait;
-            if (busy()) return Call::known;
+            if (move(State::free, State::taken)) return Turn::ours;
+            if (move(State::express, State::called)) return Turn::theirs;
+            if (busy()) return Turn::known;
         }
     }
     /// For work under this hold of the lock; `give_back` comes next.

@@ -93,10 +93,10 @@ struct Work {
 
     /// Answers whether nobody was in the room: it gets its turn here.
     bool schedule(RoomRecord<T>& room) noexcept {
-        const Occupancy::Call call = room.occupancy.call();
-        if (call != Occupancy::Call::known) ++room.references;
-        if (call == Occupancy::Call::take) rooms.push_back(room);
-        return call == Occupancy::Call::take;
+        const Occupancy::Turn turn = room.occupancy.call();
+        if (turn != Occupancy::Turn::known) ++room.references;
+        if (turn == Occupancy::Turn::ours) rooms.push_back(room);
+        return turn == Occupancy::Turn::ours;
     }
 };
 

@@ -8,9 +8,9 @@ using roomcast::detail::Occupancy;
 TEST_CASE("a free room is its caller's, and until it gives it back nobody else's") {
     Occupancy room;
     CHECK(room.free());
-    CHECK(room.call() == Occupancy::Call::take);
+    CHECK(room.call() == Occupancy::Turn::ours);
     CHECK(room.busy());
-    CHECK(room.call() == Occupancy::Call::known);
+    CHECK(room.call() == Occupancy::Turn::known);
     CHECK_FALSE(room.enter());
     CHECK_FALSE(room.take());
     CHECK_FALSE(room.end());
@@ -27,12 +27,12 @@ TEST_CASE("who leaves a room that was called meanwhile has it in hand") {
     CHECK_FALSE(room.take());
     CHECK(room.leave());
     REQUIRE(room.enter());
-    CHECK(room.call() == Occupancy::Call::wait);
-    CHECK(room.call() == Occupancy::Call::known);
+    CHECK(room.call() == Occupancy::Turn::theirs);
+    CHECK(room.call() == Occupancy::Turn::known);
     CHECK(room.busy());
     CHECK_FALSE(room.leave());
     CHECK(room.busy());
-    CHECK(room.call() == Occupancy::Call::known);
+    CHECK(room.call() == Occupancy::Turn::known);
     room.give_back(true);
     CHECK(room.enter());
 }
