@@ -33,6 +33,27 @@ TEST_CASE("a broadcast to few takes the lock to find its room alone, by a handle
     CHECK(w.rooms.statistics().messages == 3);
 }
 
+TEST_CASE("a broadcast needs the lock where it is long, not for all, or where the room keeps or tells something",
+          "[invariant-15]") {
+    const auto by_handle = [](Options options, std::size_t members, Registry::Broadcast how = {}) {
+        World w{std::move(options)};
+        for (std::size_t i = 0; i < members; ++i) w.member("u" + std::to_string(i), "r");
+        auto room = w.rooms.room("r");
+        room.broadcast("1");
+        return locks([&] { room.broadcast("2", how); });
+    };
+    CHECK(by_handle({}, 256) == 0);
+    CHECK(by_handle({}, 257) != 0);
+    CHECK(by_handle({.turn_sends = 3}, 3) == 0);
+    CHECK(by_handle({.turn_sends = 3}, 4) != 0);
+    CHECK(by_handle({}, 1, {.require = 1}) != 0);
+    CHECK(by_handle({}, 1, {.exclude = 1}) != 0);
+    CHECK(by_handle({.room = {.history = 1}}, 1) != 0);
+    CHECK(by_handle({.room = {.batch_window = 1ms}}, 1) != 0);
+    CHECK(by_handle({.room = {.rate = {1, 1}}}, 1) != 0);
+    CHECK(by_handle({.room = {.presence = 1s}}, 1) != 0);
+}
+
 TEST_CASE("a batch of shutdown ends no more connections at once than it says", "[invariant-15]") {
     World w;
     for (int i = 0; i < 1000; ++i) w.member("u" + std::to_string(i), "room " + std::to_string(i % 7));
