@@ -15,6 +15,7 @@
 
 #include "roomcast/registry.hpp"
 #include "roomcast/room.hpp"
+#include "roomcast/room.hpp"
 #include "simulation/witness.hpp"
 #include "simulation/words.hpp"
 

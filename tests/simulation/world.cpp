@@ -64,7 +64,9 @@ World::World(Membership membership)
               };
               return options;
           }(),
-          {.clock = Scheduler::current().clock()}) {
+          {.clock = Scheduler::current().clock()}),
+      handles_{registry_.room(room_at(0)), registry_.room(room_at(1))} {
+    static_assert(rooms == 2);
     Session::host = &host_;
     if (reentrant_one_in_ != 0) host_.call_back = [this] { call_back(); };
 }
@@ -76,6 +78,7 @@ void World::prepare() {
         slots_[i] = Connection();
         if (!random().one_in(4)) join(i, random().below(rooms));
     }
+    if (random().one_in(2)) broadcast(random().below(rooms));
     if (random().one_in(2)) poll();
 }
 
@@ -232,10 +235,11 @@ void World::broadcast(std::size_t room) {
     if (except) (except->known && !except->gone ? sent.except : sent.perhaps_except) = except->id;
     const Word word = new_message(sent);
     note("broadcast", about(nobody, room, word.id));
-    const auto delivery = registry_.broadcast(
-        room_at(room), word.frame(),
-        {.except = except ? &except : nullptr, .require = sent.require_tag ? 1u : 0u, .numbered = numbered,
-         .message_class = draw_class(numbered), .key = !numbered && random().one_in(2) ? 1u : 0u});
+    const Registry::Broadcast how{.except = except ? &except : nullptr, .require = sent.require_tag ? 1u : 0u,
+                                  .numbered = numbered, .message_class = draw_class(numbered),
+                                  .key = !numbered && random().one_in(2) ? 1u : 0u};
+    const auto delivery = random().one_in(2) ? handles_[room].broadcast(word.frame(), how)
+                                             : registry_.broadcast(room_at(room), word.frame(), how);
     note(taken(delivery) ? "is broadcast" : "is not broadcast", about(nobody, room, word.id));
 }
 

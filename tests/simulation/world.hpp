@@ -63,6 +63,7 @@ private:
     std::size_t reentrant_one_in_;  // 0: never
     bool harmless_;                 // nothing is removed but by migration
     Registry registry_;
+    std::array<roomcast::Room<Connection, Traits>, rooms> handles_;  // shared by all threads
 };
 
 }  // namespace simulation
