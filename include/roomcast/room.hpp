@@ -50,7 +50,7 @@ public:
         return registry_->post_.publish(c, membership, [&] { return find(); }, std::move(payload), std::move(how));
     }
     Delivery broadcast(const Frame& payload, const typename Registry::Broadcast& how = {}) {
-        return registry_->post_.broadcast([&] { return enter(); }, [&] { return find(); }, payload, how);
+        return registry_->post_.broadcast([&] { return begin_express(); }, [&] { return find(); }, payload, how);
     }
     [[nodiscard]] JoinResult join(Connection c, typename Registry::Join join) {
         join.room = id_;
@@ -78,14 +78,14 @@ private:
         gate.leave(false);
         return found;
     }
-    /// Without the lock: the room, entered (see Engine::enter); null where that
-    /// cannot be. A room that was entered lives until it is left.
-    Record* enter() noexcept {
+    /// Without the lock: the room, its express begun (see Engine::begin_express),
+    /// which keeps it alive; null where that cannot be.
+    Record* begin_express() noexcept {
         detail::Gate& gate = registry_->engine_.core.handles.of(this);
         if (!gate.enter()) return nullptr;
-        Record* const entered = record_ && registry_->engine_.enter(*record_) ? record_ : nullptr;
-        gate.leave(entered != nullptr);
-        return entered;
+        Record* const begun = record_ && registry_->engine_.begin_express(*record_) ? record_ : nullptr;
+        gate.leave(begun != nullptr);
+        return begun;
     }
 
     Registry* registry_;

@@ -109,18 +109,18 @@ public:
 
     /// Enters the room for one message past its queue; `express` has to follow.
     /// False: the message has to wait for its turn. With or without the lock.
-    [[nodiscard]] bool enter(RoomRecord<T>& room) noexcept {
+    [[nodiscard]] bool begin_express(RoomRecord<T>& room) noexcept {
         const std::size_t members = room.places.size();
-        return room.plain && members != 0 && members <= most_expressed_ && room.occupancy.enter();
+        return room.plain && members != 0 && members <= most_expressed_ && room.occupancy.begin_express();
     }
-    /// Sends a message to all of a room that was entered. Without the lock.
+    /// Sends a message to all of a room, after `begin_express`. Without the lock.
     void express(RoomRecord<T>& room, Express& message, Call& call) noexcept {
         room.active.store(true, std::memory_order_relaxed);
         if (!strand_.express(room, message, call.work())) {
             call.lock().lock();
             lose(room, call.work());
         }
-        if (room.occupancy.leave()) return;
+        if (room.occupancy.end_express()) return;
         if (!call.lock().owns_lock()) call.lock().lock();
         call.work().rooms.push_back(room);
     }

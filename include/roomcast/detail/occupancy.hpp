@@ -13,7 +13,7 @@ namespace roomcast::detail {
 /// something comes during an express the room is *called*: whoever is in it gives
 /// it a turn afterwards.
 ///
-/// Thread safety: `enter` and `leave` may be called by any thread, the rest
+/// Thread safety: `begin_express` and `end_express` may be called by any thread, the rest
 /// under the lock.
 class Occupancy {
     enum class State : std::uint8_t { free, express, called, taken, ended };
@@ -37,7 +37,7 @@ public:
     /// For work under this hold of the lock; `give_back` comes next.
     [[nodiscard]] bool take() noexcept { return move(State::free, State::taken); }
     /// Nothing is left to be done. A room that does not live any more is never
-    /// entered again.
+    /// used again.
     void give_back(bool lives) noexcept {
         state_.store(lives ? State::free : State::ended, std::memory_order_release);
     }
@@ -53,10 +53,10 @@ public:
     [[nodiscard]] bool free() const noexcept { return state_.load(std::memory_order_relaxed) == State::free; }
 
     /// Begins an express. What was done in the room before is seen from here on.
-    [[nodiscard]] bool enter() noexcept { return move(State::free, State::express); }
+    [[nodiscard]] bool begin_express() noexcept { return move(State::free, State::express); }
     /// Ends it; false: the room was called, and is the caller's now, who has to
     /// give it its turn.
-    [[nodiscard]] bool leave() noexcept {
+    [[nodiscard]] bool end_express() noexcept {
         if (move(State::express, State::free)) return true;
         state_.store(State::taken, std::memory_order_relaxed);  // the turn begins with the lock
         return false;

@@ -50,7 +50,7 @@ public:
         Call call(engine_);
         Room* const room = find();
         if (!room) return Delivery::no_room;
-        if (!message && call.outermost() && engine_.enter(*room)) {
+        if (!message && call.outermost() && engine_.begin_express(*room)) {
             ++engine_.core.statistics.messages;
             call.lock().unlock();
             return express(*room, payload, how, call);
@@ -58,13 +58,13 @@ public:
         if (!message) message = make(payload, how);
         return put(*room, message, how.except, call);
     }
-    /// The same, where the room is known: `enter()` answers it, entered, or null
+    /// The same, where the room is known: `begin()` answers it with its express begun, or null
     /// where that cannot be. Without the lock.
-    template <class Enter, class Find>
-    Delivery broadcast(Enter&& enter, Find&& find, const Frame& payload, const BasicBroadcast<T>& how) {
+    template <class Begin, class Find>
+    Delivery broadcast(Begin&& begin, Find&& find, const Frame& payload, const BasicBroadcast<T>& how) {
         if (is_for_all(how)) {
             Call call(engine_, std::defer_lock);
-            if (Room* const room = call.outermost() ? enter() : nullptr) return express(*room, payload, how, call);
+            if (Room* const room = call.outermost() ? begin() : nullptr) return express(*room, payload, how, call);
         }
         return broadcast(find, payload, how);
     }

@@ -75,7 +75,7 @@ public:
         }
     }
 
-    /// Sends a message past the queue, by whoever has entered the room. Without the
+    /// Sends a message past the queue, by whoever has begun its express. Without the
     /// lock; false: it cannot be encoded, and uses no number.
     bool express(Room& room, Express& message, Work<T>& work) noexcept {
         auto cursor = room.places.walk();

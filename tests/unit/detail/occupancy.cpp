@@ -11,7 +11,7 @@ TEST_CASE("a free room is its caller's, and until it gives it back nobody else's
     CHECK(room.call() == Occupancy::Turn::ours);
     CHECK(room.busy());
     CHECK(room.call() == Occupancy::Turn::known);
-    CHECK_FALSE(room.enter());
+    CHECK_FALSE(room.begin_express());
     CHECK_FALSE(room.take());
     CHECK_FALSE(room.end());
     room.give_back(true);
@@ -20,21 +20,21 @@ TEST_CASE("a free room is its caller's, and until it gives it back nobody else's
 
 TEST_CASE("who leaves a room that was called meanwhile has it in hand") {
     Occupancy room;
-    REQUIRE(room.enter());
+    REQUIRE(room.begin_express());
     CHECK_FALSE(room.free());
     CHECK_FALSE(room.busy());
-    CHECK_FALSE(room.enter());
+    CHECK_FALSE(room.begin_express());
     CHECK_FALSE(room.take());
-    CHECK(room.leave());
-    REQUIRE(room.enter());
+    CHECK(room.end_express());
+    REQUIRE(room.begin_express());
     CHECK(room.call() == Occupancy::Turn::theirs);
     CHECK(room.call() == Occupancy::Turn::known);
     CHECK(room.busy());
-    CHECK_FALSE(room.leave());
+    CHECK_FALSE(room.end_express());
     CHECK(room.busy());
     CHECK(room.call() == Occupancy::Turn::known);
     room.give_back(true);
-    CHECK(room.enter());
+    CHECK(room.begin_express());
 }
 
 TEST_CASE("a room that is no more is never entered again") {
@@ -43,7 +43,7 @@ TEST_CASE("a room that is no more is never entered again") {
     REQUIRE(other.take());
     other.give_back(false);
     for (Occupancy* room : {&one, &other}) {
-        CHECK_FALSE(room->enter());
+        CHECK_FALSE(room->begin_express());
         CHECK_FALSE(room->take());
         CHECK_FALSE(room->free());
         CHECK_FALSE(room->busy());
