@@ -224,7 +224,7 @@ Operation Generator::draw(const Reference& reference, Time now) {
             if (const auto& room = reference.room(op.room)) op.seq = room->seq + 1 - std::min<std::uint64_t>(room->seq + 1, random_.below(7));
             break;
         case Kind::lock_room: op.flag = random_.one_in(2); break;
-        case Kind::set_info: op.info = random_.index(100); break;
+        case Kind::set_info: op.info = 1 + random_.index(99); break;
         case Kind::create_room: draw_room(op, now); break;
         case Kind::advance: op.time = milliseconds(random_.below(40)); break;
         default: break;
@@ -263,7 +263,7 @@ void Generator::draw_join(Operation& op, const Reference& reference) {
         op.other = devices.empty() || random_.one_in(4) ? random_.index(setting_.encodings.size())
                                                         : devices[random_.below(devices.size())];
     }
-    op.info = random_.index(100);
+    op.info = 1 + random_.index(99);
     op.update_info = random_.one_in(3);
 }
 

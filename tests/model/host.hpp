@@ -31,8 +31,10 @@ struct Info {
 struct Host {
     virtual void observed(const EventText& event) = 0;
     virtual void called_back() = 0;
-    /// A join is put into words, or a move that comes with it.
-    virtual void telling_join(const std::string& connection, const std::string& room, const std::string& text) = 0;
+    /// A join is put into words, or a move that comes with it; `gone`: of a
+    /// membership that is seen to have ended.
+    virtual void telling_join(const std::string& connection, const std::string& room, const std::string& text,
+                              bool gone) = 0;
 
 protected:
     ~Host() = default;
@@ -59,13 +61,13 @@ struct HostEvents : PlainEvents {
     template <class Event>
     std::string joined(const Event& e) const {
         std::string text = PlainEvents::joined(e);
-        host->telling_join(e.connection->name(), room_name(e.room), text);
+        host->telling_join(e.connection->name(), room_name(e.room), text, e.info == 0);  // members have others
         return after(std::move(text));
     }
     template <class Event>
     std::string moved(const Event& e) const {
         std::string text = PlainEvents::moved(e);
-        host->telling_join(e.connection->name(), room_name(e.to), text);
+        host->telling_join(e.connection->name(), room_name(e.to), text, false);
         return after(std::move(text));
     }
     template <class Event>

@@ -239,11 +239,14 @@ private:
         return Listener::room_of(frame) == Listener::any_room && reference_.connection(c).places.size() > 1;
     }
 
-    /// Who has left hears even so that it was in: that is its own.
-    void telling_join(const std::string& connection, const std::string& room, const std::string& text) override {
+    /// Who has left hears even so that it was in: that is its own, also when it
+    /// is in again.
+    void telling_join(const std::string& connection, const std::string& room, const std::string& text,
+                      bool gone) override {
         for (int c = 0; c < connection_count(); ++c)
             for (int r = 0; r < static_cast<int>(setting_.rooms); ++r)
-                if (sessions_[index(c)]->name() == connection && room_name(r) == room && !reference_.is_member(c, r))
+                if (sessions_[index(c)]->name() == connection && room_name(r) == room &&
+                    (gone || !reference_.is_member(c, r)))
                     late_joins_[index(c)].insert(text);
     }
 
