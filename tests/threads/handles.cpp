@@ -77,4 +77,30 @@ TEST_CASE("room handles follow their name while the room goes and comes again") 
     }
 }
 
+TEST_CASE("what is sent beside another thread's express has been heard when the call returns") {
+    QuietRegistry registry;
+    const FakeConnection ann = make_fake("ann", 0);
+    REQUIRE(registry.join(ann, {.user = "ann", .room = "r"}));
+    std::atomic<std::size_t> heard{0};
+    ann->on_send = [&](std::string_view text) { heard += text == "p"; };
+    std::atomic<bool> running{true};
+    std::size_t early = 0;
+    const Poller poller(registry);  // a turn may become long
+    on_threads(2, [&](std::size_t t) {
+        QuietRoom room = registry.room("r");
+        if (t == 0) {
+            while (running) room.broadcast("m");
+            return;
+        }
+        for (std::size_t i = 0; i < scaled(100'000); ++i) {
+            const std::size_t before = heard;
+            early += room.publish(ann, "p").delivery == Delivery::sent && heard == before;
+            while (heard == before) std::this_thread::yield();
+        }
+        running = false;
+    });
+    CHECK(early == 0);
+    CHECK(registry.disconnect(ann));
+}
+
 }  // namespace threads
