@@ -76,8 +76,8 @@ struct Core {
         return PublishResult{Delivery::left_out, wait};
     }
 
-    /// A reason for a removal. Whoever was removed last shares it, where it is
-    /// the same: a host has few, and many whom it removes for one.
+    /// A reason for a removal, shared with one who waits for its end and has the
+    /// same: a host has few, and many whom it removes for one.
     [[nodiscard]] KeptReason keep(const CloseReason& reason) const noexcept {
         const auto* const last = timers.in_grace.empty() ? timers.closing.back() : timers.in_grace.back();
         return last && last->reason.keeps(reason) ? last->reason : KeptReason(reason);
