@@ -23,7 +23,7 @@ struct Express {
     const Frame* same = &payload;   // what all get; null: each gets the frame in its encoding
     const Frame* frames = nullptr;  // by encoding
 
-    [[nodiscard]] const Frame& piece() const noexcept { return *same; }
+    [[nodiscard]] const Frame& piece() const noexcept { return same ? *same : payload; }
     [[nodiscard]] bool selective() const noexcept { return !same; }
     [[nodiscard]] bool looks_at(const void*) const noexcept { return true; }
     template <class T>
