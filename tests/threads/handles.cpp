@@ -99,7 +99,9 @@ TEST_CASE("what is sent beside another thread's express has been heard when the 
         }
         for (std::size_t i = 0; i < scaled(50'000); ++i) {
             const std::size_t before = heard;
-            early += room.publish(ann, "p").delivery == Delivery::sent && heard == before;
+            Delivery delivery = room.publish(ann, "p").delivery;
+            for (; delivery == Delivery::overloaded; delivery = room.publish(ann, "p").delivery) std::this_thread::yield();
+            early += delivery == Delivery::sent && heard == before;
             while (heard == before) std::this_thread::yield();
         }
         running = false;
