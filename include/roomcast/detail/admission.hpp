@@ -119,7 +119,7 @@ public:
         const bool left_from = leaving_ || (leaving_alone_ && leaving_alone_->member->device_count == 1);
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
                                 left_from, followers.size() + 1);
-        leave_old_places(m);
+        if (from) leave_old_places(m);
         take_in(m, std::move(item), join, from);
         for (auto& follower : followers) follow(follower, from);
         if (replaced_) drop_replaced();
