@@ -23,15 +23,17 @@ public:
     enum class Turn : std::uint8_t {
         ours,    ///< the caller, who has the room now
         theirs,  ///< whoever is in it, afterwards
-        known,   ///< whoever has it already, or was to give it one anyway
+        known,   ///< whoever has it already, or was to give it one anyway; nobody, once it has ended
     };
 
-    /// The room needs a turn. Not once it has ended.
+    /// The room needs a turn; once it has ended, nobody gives it one.
     Turn call() noexcept {
-        for (;;) {  // an express may end meanwhile, or begin
-            if (move(State::free, State::taken)) return Turn::ours;
-            if (move(State::express, State::called)) return Turn::theirs;
-            if (busy()) return Turn::known;
+        for (State state = State::free;;) {  // an express may end meanwhile, or begin
+            const bool express = state == State::express;
+            if (state_.compare_exchange_strong(state, express ? State::called : State::taken,
+                                               std::memory_order_acq_rel, std::memory_order_relaxed))
+                return express ? Turn::theirs : Turn::ours;
+            if (state != State::free && state != State::express) return Turn::known;
         }
     }
     /// For work under this hold of the lock; `give_back` comes next.

@@ -47,5 +47,6 @@ TEST_CASE("a room that is no more is never entered again") {
         CHECK_FALSE(room->take());
         CHECK_FALSE(room->free());
         CHECK_FALSE(room->busy());
+        CHECK(room->call() == Occupancy::Turn::known);
     }
 }
