@@ -78,6 +78,7 @@ public:
 
     template <class T>
     std::string not_joined(const roomcast::CancelledEvent<T>& e) const {
+        if (e.context.first) e.connection->chat().introduced = false;  // what was to introduce it was perhaps not sent
         const Asked asked{"join", e.context.id, e.room};
         return error_message(asked.refused("unavailable", "the connection or the room was gone before"));
     }

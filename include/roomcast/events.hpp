@@ -72,7 +72,8 @@ struct GapEvent {
 /// What was taken does not happen after all. A message (`not_published`):
 /// whoever published it was removed by force, the room was closed, or it could
 /// not be encoded. A join (`not_joined`): another room, a removal or the room's
-/// end came before it was told. Told to the connection if it is still there.
+/// end came before it was told; `joined` may have been put into words already, and
+/// was not sent. Told to the connection if it is still there.
 template <class T>
 struct CancelledEvent {
     const typename T::connection_type& connection;

@@ -21,7 +21,6 @@ std::string World<Ids>::real(const Operation& op) {
             sessions_[index(op.connection)] = fresh(op.connection);
             listeners_[index(op.connection)] = {};
             failing_[index(op.connection)] = false;
-            late_joins_[index(op.connection)].clear();
             const bool known = registry.disconnect(c);
             if (!setting_.reentrant) expect(c.use_count() == 1 || is_held(op.connection), "a disconnected connection's handle is kept");
             return known ? "true" : "false";

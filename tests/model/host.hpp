@@ -31,10 +31,6 @@ struct Info {
 struct Host {
     virtual void observed(const EventText& event) = 0;
     virtual void called_back() = 0;
-    /// A join is put into words, or a move that comes with it; `gone`: of a
-    /// membership that is seen to have ended.
-    virtual void telling_join(const std::string& connection, const std::string& room, const std::string& text,
-                              bool gone) = 0;
 
 protected:
     ~Host() = default;
@@ -59,17 +55,9 @@ struct HostObserver {
 struct HostEvents : PlainEvents {
     Host* host = nullptr;
     template <class Event>
-    std::string joined(const Event& e) const {
-        std::string text = PlainEvents::joined(e);
-        host->telling_join(e.connection->name(), room_name(e.room), text, e.info == 0);  // members have others
-        return after(std::move(text));
-    }
+    std::string joined(const Event& e) const { return after(PlainEvents::joined(e)); }
     template <class Event>
-    std::string moved(const Event& e) const {
-        std::string text = PlainEvents::moved(e);
-        host->telling_join(e.connection->name(), room_name(e.to), text, false);
-        return after(std::move(text));
-    }
+    std::string moved(const Event& e) const { return after(PlainEvents::moved(e)); }
     template <class Event>
     std::string left(const Event& e) const { return after(PlainEvents::left(e)); }
     template <class Event>

@@ -67,7 +67,9 @@ void Outbox::merge(Entries::iterator gap) {
 }
 
 void Outbox::forget(std::uint64_t stay) {
-    entries.remove_if([&](const Entry& entry) { return entry.letter.stay == stay; });
+    entries.remove_if([&](const Entry& entry) { return entry.letter.stay == stay && !entry.letter.lasting; });
+    for (Entry& entry : entries)
+        if (entry.letter.stay == stay) entry.letter.stay = 0;
 }
 
 void Outbox::forget_data() {

@@ -18,6 +18,7 @@ struct Letter {
     roomcast::MessageClass message_class = roomcast::MessageClass::control;
     std::uint64_t seq = 0;   // numbered
     std::uint64_t key = 0;
+    bool lasting = false;    // it is told even when that stay has ended
 };
 
 /// What waits for a busy connection: a list that is searched from end to end.

@@ -49,7 +49,7 @@ bool Reference::hears(const Connection& c) const {
 /// Of a stay that has ended, or of which the connection has not heard, nothing
 /// is sent.
 bool Reference::has_ended(int c, const Letter& letter) const {
-    if (letter.stay == 0) return false;
+    if (letter.stay == 0 || letter.lasting) return false;
     const auto& places = connection(c).places;
     return std::none_of(places.begin(), places.end(), [&](const Place& p) {
         return p.stay == letter.stay && p.told && !room(p.room)->closed;

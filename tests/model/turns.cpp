@@ -107,8 +107,7 @@ void Reference::tell_join(int r, const Item& join) {
     if (place) place->told = true;
     if (!hears(at(c))) return;
     const auto say = [&](const std::string& text) {
-        if (!place) put(c, {.text = text});
-        else if (find_place(c, join.stay)) put(c, {.text = text, .room = r, .stay = join.stay});
+        put(c, {.text = text, .room = r, .stay = place ? join.stay : 0, .lasting = true});
     };
     JoinedText text{.room = room_name(r), .user = user_name(at(c).user), .from = {}, .creator = {},
                     .info = place ? room.members.at(at(c).user).info : 0, .context = {}, .seq = room.seq,

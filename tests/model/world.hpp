@@ -62,7 +62,6 @@ public:
         if (setting.bursts) registry_->attach(host_connection_);
         listeners_.resize(sessions_.size());
         failing_.resize(sessions_.size());
-        late_joins_.resize(sessions_.size());
     }
     ~World() {
         quiet_ = true;
@@ -220,7 +219,8 @@ private:
     std::optional<std::uint64_t> membership_of(int c, std::string_view frame) const {
         const auto room = Listener::room_of(frame);
         if (!room) return std::nullopt;
-        if (late_joins_[index(c)].count(std::string(frame))) return std::nullopt;
+        // How somebody came to be there is its own.
+        if (frame.starts_with("joined ") || frame.starts_with("moved ")) return std::nullopt;
         for (const auto& place : reference_.connection(c).places)
             if (*room == Listener::any_room || room_name(place.room) == *room) return place.stay;
         return ended;
@@ -237,17 +237,6 @@ private:
 
     bool is_of_any_room(int c, std::string_view frame) const {
         return Listener::room_of(frame) == Listener::any_room && reference_.connection(c).places.size() > 1;
-    }
-
-    /// Who has left hears even so that it was in: that is its own, also when it
-    /// is in again.
-    void telling_join(const std::string& connection, const std::string& room, const std::string& text,
-                      bool gone) override {
-        for (int c = 0; c < connection_count(); ++c)
-            for (int r = 0; r < static_cast<int>(setting_.rooms); ++r)
-                if (sessions_[index(c)]->name() == connection && room_name(r) == room &&
-                    (gone || !reference_.is_member(c, r)))
-                    late_joins_[index(c)].insert(text);
     }
 
     void observed(const EventText& e) override {
@@ -284,7 +273,6 @@ private:
     std::vector<FakeConnection> sessions_;
     std::vector<Listener> listeners_;
     std::vector<bool> failing_;
-    std::vector<std::set<std::string>> late_joins_;  // of each connection: those told after it had left
     std::map<int, Handle> handles_;
     tests::Whereabouts<std::string, std::string> whereabouts_;  // rooms, users and connections by name
     std::vector<std::string> events_;

@@ -211,7 +211,7 @@ private:
     static std::size_t at(RoomName room) { return static_cast<std::size_t>(room); }
     static std::uint8_t narrow(std::size_t room) { return static_cast<std::uint8_t>(room); }
     static std::string say(const Session& session, const Word& word) {
-        if (word.id != 0) Session::host->witness.answered(word.id);
+        if (word.id != 0) Session::host->witness.answered(word.id, word.say);
         Session::host->called(name_of(word.say), about(session.id, word.room, word.id));
         return word.text();
     }

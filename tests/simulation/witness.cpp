@@ -20,7 +20,7 @@ std::size_t Witness::add_session(std::size_t user, bool tagged) {
     const std::size_t session = sessions_.size();
     sessions_.push_back({.user = user, .tagged = tagged});
     for (const Ending& ending : endings_)
-        if (ending.under_way) at_each_place(ending, session, [&](Place& place) { may_end(ending, place); });
+        if (ending.under_way) at_each_place(ending, session, [&](Place& place) { ++place.endings; });
     return session;
 }
 std::uint32_t Witness::add_message(const Sent& sent) {
@@ -60,7 +60,7 @@ Witness::EndingId Witness::ending_begins(Ending ending) {
     for (std::size_t user = 0; user < ending.joins.size(); ++user)
         if (joins_begun_[user] != joins_over_[user] + (ending.join ? 1 : 0)) ending.joins[user] = 0;
     for (std::size_t s = 0; s < sessions_.size(); ++s)
-        at_each_place(ending, s, [&](Place& place) { may_end(ending, place); });
+        at_each_place(ending, s, [&](Place& place) { ++place.endings; });
     endings_.push_back(std::move(ending));
     return endings_.size() - 1;
 }
@@ -83,7 +83,6 @@ void Witness::withdrawn(EndingId id) {
     for (std::size_t s = 0; s < sessions_.size(); ++s)
         at_each_place(ending, s, [&](Place& place) {
             --place.endings;
-            place.leaves -= ending.leave;
             if (place.strays > place.endings) fail("c" + std::to_string(s) + " heard of a room where it is not");
         });
 }
@@ -92,8 +91,10 @@ void Witness::encoded(const Word& payload, Position position) {
     if (payload.say == Say::message && position.seq != 0) numbers_[{position.epoch, position.seq}] = payload.id;
 }
 
-void Witness::answered(std::uint32_t request) {
-    if (++requests_[request].answered > 1 && request != 0) fail("request #" + std::to_string(request) + " is answered twice");
+void Witness::answered(std::uint32_t id, Say how) {
+    Request& request = requests_[id];
+    if (how == Say::not_joined && request.answered == 1) return;  // it was overtaken while it was put into words
+    if (++request.answered > 1 && id != 0) fail("request #" + std::to_string(id) + " is answered twice");
 }
 
 void Witness::replayed(std::size_t room, Position position, const Position* since, bool recovered,
@@ -137,13 +138,12 @@ void Witness::send_begins(std::size_t session, int thread, std::string_view byte
     const Word word = word_of(bytes);
     const bool traffic = word.say == Say::message || word.say == Say::gap || word.say == Say::presence ||
                          word.say == Say::deleted || word.say == Say::reset;
-    if (!traffic && word.say != Say::joined) return;
+    if (!traffic) return;
     Place& place = s.places[word.room];
-    // Who left before it was told hears `joined`, and then `left`; a gap that is being put into words was chosen.
-    const bool may_follow = word.say == Say::gap || (word.say == Say::joined && place.leaves != 0);
-    if (place.over && place.over_by == thread && !may_follow)
+    // A gap that is being put into words was chosen.
+    if (place.over && place.over_by == thread && word.say != Say::gap)
         fail(session, word, "the thread that ended a membership sends to it");
-    if (traffic && place.over && ++place.after > 1) fail(session, word, "more than one send begins after a removal has returned");
+    if (place.over && ++place.after > 1) fail(session, word, "more than one send begins after a removal has returned");
 }
 
 void Witness::accepted(std::size_t session, std::string_view bytes) {
@@ -217,6 +217,7 @@ void Witness::hear_message(std::size_t session, const Word& word) {
     if (word.own && sent.publisher != session) fail(session, word, "it was meant for another");
     if (!place.in || (word.seq != 0 && word.epoch != place.epoch)) return stray(session, place, word);
     if (word.seq == 0) return;
+    if (place.torn) fail(session, word, "a message is missing before it joined again");
     const auto found = numbers_.find({word.epoch, word.seq});
     if (found == numbers_.end() || found->second != word.id) fail(session, word, "two messages have one number");
     if (word.seq <= place.last) return fail(session, word, "out of order, or twice");
@@ -233,11 +234,12 @@ void Witness::hear_joined(std::size_t session, const Word& word) {
     // Of an earlier room of that name: a send that was under way.
     if (word.epoch < place.epoch && word.life != place.life) return stray(session, place, word);
     if (place.in && place.endings == 0 && !s.revived) {
-        if (word.epoch != place.epoch || word.seq < place.last) fail(session, word, "it begins anew where it was");
-        else if (missed(session, place.epoch, place.last + 1, word.seq).first != 0)
-            fail(session, word, "a message is missing before it joins again");
-    } else if (place.in && word.epoch == place.epoch && word.seq < place.last) {
-        fail(session, word, "it goes back");
+        const bool back = word.epoch != place.epoch ? word.epoch < place.epoch : word.seq < place.last;
+        if (back) fail(session, word, "it begins anew where it was");
+        place.torn |= word.epoch != place.epoch || missed(session, place.epoch, place.last + 1, word.seq).first != 0;
+    } else {
+        if (place.in && word.epoch == place.epoch && word.seq < place.last) fail(session, word, "it goes back");
+        place.torn = false;
     }
     place.in = true;
     place.life = word.life;
@@ -280,6 +282,7 @@ void Witness::check_open(std::size_t session, const std::array<bool, rooms>& mem
         const bool untold = !place.in ? member[r] : !member[r] && (!one_room_ || place.endings == 0);
         if (untold) fail(where + (member[r] ? " was never told" : " was not told of its end"));
         if (!member[r] || !place.in) continue;
+        if (place.torn) fail(where + " misses what came before it joined again");
         if (place.epoch != positions[r].epoch || place.last > positions[r].seq) fail(where + " is in another log");
         else if (missed(session, place.epoch, place.last + 1, positions[r].seq).first != 0)
             fail(where + " misses what came after number " + std::to_string(place.last));
@@ -295,9 +298,7 @@ void Witness::check_requests(const std::vector<bool>& open) {
         const bool is_open = open[request.session] && !sessions_[request.session].revived;
         const bool always = request.asked == Asked::publish || is_open;
         if (always && request.answered != 1) fail(which + " was taken, and is never answered");
-        // A `joined` that waits in an outbox goes with its membership; then `left` or `removed` is the answer.
-        const bool may_go = request.asked == Asked::join && sessions_[request.session].places[request.room].endings != 0;
-        if (is_open && request.heard == 0 && !may_go) fail(which + ": its answer does not arrive");
+        if (is_open && request.heard == 0) fail(which + ": its answer does not arrive");
     }
 }
 

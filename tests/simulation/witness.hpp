@@ -69,11 +69,11 @@ public:
     void join_is_over(std::size_t session);
 
     /// Something that may end memberships: whose, where (a bit for each room),
-    /// and whether it is a leave of theirs, or a join.
+    /// and whether it is a join.
     struct Ending {
         std::size_t user = nobody, session = nobody;  // neither: everybody's
         unsigned rooms_mask = all_rooms;
-        bool leave = false, join = false;
+        bool join = false;
         std::vector<std::size_t> joins{};  // begun so far; none of a user that has one under way
         bool under_way = true;
     };
@@ -89,7 +89,7 @@ public:
 
     void encoded(const Word& payload, roomcast::Position position);
     [[nodiscard]] bool encodable(std::uint32_t id) const { return messages_[id].encodable; }
-    void answered(std::uint32_t request);
+    void answered(std::uint32_t id, Say how);
     void replayed(std::size_t room, roomcast::Position position, const roomcast::Position* since, bool recovered,
                   const std::vector<std::pair<std::uint64_t, std::uint32_t>>& entries);
     void send_begins(std::size_t session, int thread, std::string_view bytes);
@@ -125,10 +125,10 @@ private:
     /// What a session knows of a room.
     struct Place {
         bool in = false;
+        bool torn = false;          // something is missing between two joins: no more than the end may follow
         std::uint64_t epoch = 0, last = 0;
         const void* life = nullptr;
         std::size_t endings = 0;    // begun and not withdrawn: they may come without a word
-        std::size_t leaves = 0;     // of these, those of its own accord
         std::size_t strays = 0;     // messages of a membership that had ended so
         bool over = false;          // an ending has returned, and no join has begun since
         int over_by = -1;           // to which thread
@@ -155,10 +155,6 @@ private:
         if (ending.session != nobody && ending.session != session) return;
         for (std::size_t r = 0; r < rooms; ++r)
             if (ending.rooms_mask >> r & 1) action(sessions_[session].places[r]);
-    }
-    static void may_end(const Ending& ending, Place& place) {
-        ++place.endings;
-        place.leaves += ending.leave;
     }
     [[nodiscard]] Meant meant(std::size_t session, std::uint32_t id) const;
     /// How many numbered messages from `first` to `last` were surely meant for

@@ -66,7 +66,7 @@ public:
             outbox.writable = false;
             Waiting<T>& entry = outbox.take_out();
             Membership<T>* const membership = entry.membership;
-            if (ended(membership)) {
+            if (is_over(entry)) {
                 outbox.finish(entry);
                 continue;
             }
@@ -76,7 +76,8 @@ public:
                 Unlocked unlocked(lock);
                 status = send_entry(c, entry);
             }
-            const bool stale = ended(membership);
+            entry.outlive();
+            const bool stale = is_over(entry);
             if (status == SendStatus::busy && c.step < Step::terminate && !stale) {
                 core_.statistics.replaced += outbox.put_back(entry);
                 enforce_bounds(outbox, work);
@@ -122,7 +123,7 @@ private:
         work.owed = true;
         for (;;) {
             Lock lock(core_.mutex);
-            if (c.step >= Step::terminate || ended(letter.membership)) return false;
+            if (c.step >= Step::terminate || is_over(letter)) return false;
             if (answer == SendStatus::closed) {
                 broken(c, work);
                 return false;
@@ -189,7 +190,8 @@ private:
     }
 
     /// Whether it would come before its room's `joined`, or after the end.
-    static bool ended(const Membership<T>* m) noexcept {
+    static bool is_over(const auto& letter) noexcept {
+        const Membership<T>* const m = letter.lasting ? nullptr : letter.membership;
         return m && (!m->told || m->dead || m->room->closed.load(std::memory_order_relaxed));
     }
 

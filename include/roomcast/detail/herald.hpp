@@ -41,30 +41,34 @@ public:
         const Counts counts{room.user_count, room.connection_count};
         std::shared_ptr<const typename T::member_info> shared_info;
         if (present) shared_info = m.member->info;
-        Unlocked unlocked(lock);
-        const auto info = std::move(shared_info);  // which may be its last holder
-        try_to_tell(c, work, [&] {
-            if (join.follower && from)
-                say(c, m, present, core_.events.moved(MovedEvent<T>{c.handle, *from, room.id}), work);
-            bool recovered = false;
-            const auto history = wanted_history(room, join, recovered);
-            static const typename T::member_info no_info{};
-            const JoinedEvent<T> joined{
-                .connection = c.handle,
-                .room = room.id,
-                .user = c.user->id,
-                .from = from,
-                .creator = room.creator ? &*room.creator : nullptr,
-                .info = info ? *info : no_info,
-                .context = join.follower ? nullptr : &join.context,
-                .position = {room.epoch, room.seq.load(std::memory_order_relaxed)},
-                .counts = counts,
-                .was_recovering = join.since.has_value(),
-                .recovered = recovered,
-                .history = {history.data(), history.size()},
-            };
-            say(c, m, present, core_.events.joined(joined), work);
-        });
+        bool told = false;
+        {
+            Unlocked unlocked(lock);
+            const auto info = std::move(shared_info);  // which may be its last holder
+            try_to_tell(c, work, [&] {
+                if (join.follower && from && !say(m, core_.events.moved(MovedEvent<T>{c.handle, *from, room.id}), work))
+                    return;
+                bool recovered = false;
+                const auto history = wanted_history(room, join, recovered);
+                static const typename T::member_info no_info{};
+                const JoinedEvent<T> joined{
+                    .connection = c.handle,
+                    .room = room.id,
+                    .user = c.user->id,
+                    .from = from,
+                    .creator = room.creator ? &*room.creator : nullptr,
+                    .info = info ? *info : no_info,
+                    .context = join.follower ? nullptr : &join.context,
+                    .position = {room.epoch, room.seq.load(std::memory_order_relaxed)},
+                    .counts = counts,
+                    .was_recovering = join.since.has_value(),
+                    .recovered = recovered,
+                    .history = {history.data(), history.size()},
+                };
+                told = say(m, core_.events.joined(joined), work);
+            });
+        }
+        if (!told) cancel(room, join, lock, work);
     }
 
     /// A join that nobody will be told of. Lock held at the beginning and at
@@ -136,16 +140,18 @@ private:
         return false;
     }
 
-    /// `present`: as part of the room's traffic.
-    void say(Connection& c, Membership<T>& m, bool present, const std::string& text, Work<T>& work) {
-        if (text.empty()) return;
+    /// False, and nothing said: it was ended meanwhile, otherwise than by a leave.
+    bool say(Membership<T>& m, const std::string& text, Work<T>& work) {
+        if (text.empty()) return true;
+        Connection& c = *m.connection;
         const Frame frame = Courier<T>::control_frame(c, text);
-        if (present) {
-            // What ran since the join was looked at may have ended it.
+        {
             Lock lock(core_.mutex);
-            if (m.dead || m.room->closed.load(std::memory_order_relaxed)) return;
+            const bool ended = m.dead && m.farewell != Farewell::left;
+            if (ended || m.room->closed.load(std::memory_order_relaxed)) return false;
         }
-        courier_.deliver(c, {frame, present ? &m : nullptr}, work);
+        courier_.deliver(c, {.frame = frame, .membership = &m, .lasting = true}, work);
+        return true;
     }
 
     /// What the join asked for, oldest first, cut to the newest that fit.

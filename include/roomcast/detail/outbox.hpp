@@ -22,6 +22,7 @@ struct Letter {
     MessageClass message_class = MessageClass::control;
     std::uint64_t seq = 0;                ///< of a numbered message
     std::uint64_t key = 0;
+    bool lasting = false;                 ///< it is told even when the membership has ended
 };
 
 struct OrderTag;
@@ -32,7 +33,7 @@ struct KeyTag;
 template <class T>
 struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed {
     Frame frame;
-    // Entries go when their membership ends, so the pointer is good.
+    // Null once it has ended, so the pointer is good.
     Membership<T>* membership;
     MessageClass message_class;
     std::uint64_t key;
@@ -40,11 +41,19 @@ struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed {
     std::uint64_t last = 0;    // of a gap
     std::uint64_t missed = 0;  // more than 0: a gap
     bool superseded = false;   // while it was being sent, by a newer one with its key
+    bool lasting;
     typename T::time_point since;
 
     Waiting(const Letter<T>& letter, std::uint32_t key_hash, typename T::time_point now)
         : Indexed(key_hash), frame(letter.frame), membership(letter.membership),
-          message_class(letter.message_class), key(letter.key), seq(letter.seq), since(now) {}
+          message_class(letter.message_class), key(letter.key), seq(letter.seq), lasting(letter.lasting), since(now) {
+        outlive();
+    }
+
+    /// What lasts is the connection's own from the end of its membership on.
+    void outlive() noexcept {
+        if (lasting && membership && membership->dead) membership = nullptr;
+    }
 
     [[nodiscard]] bool is_gap() const noexcept { return missed != 0; }
     /// What a memory budget counts.
@@ -126,9 +135,14 @@ public:
         return false;
     }
 
-    /// Forgets the traffic of a membership that has ended. O(entries).
+    /// Forgets the traffic of a membership that has ended, but for what lasts.
+    /// O(entries).
     void drop(const Membership<T>& membership) noexcept {
-        drop_if([&](const Waiting<T>& entry) { return entry.membership == &membership; });
+        drop_if([&](Waiting<T>& entry) {
+            if (entry.membership != &membership) return false;
+            if (entry.lasting) entry.membership = nullptr;
+            return !entry.lasting;
+        });
     }
     /// Forgets all but control. O(entries).
     void drop_data() noexcept {

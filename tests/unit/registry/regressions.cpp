@@ -384,3 +384,34 @@ TEST_CASE("who has gone back is not told by a late answer that it has left") {
     CHECK(w.log->replies.back().room == "b");
     CHECK(w.log->replies.back().from == "");
 }
+
+TEST_CASE("a join is answered though its connection goes while the answer is put into words", "[invariant-4]") {
+    World w;
+    const auto ann = make_fake("ann");
+    const auto join_while_told = [&](std::function<void()> go) {
+        forget(ann);
+        w.log->on_joined = std::move(go);
+        REQUIRE(w.rooms.join(ann, {.user = "ann", .room = "r", .context = Ticket("j")}));
+        return ann->frames();
+    };
+    CHECK(join_while_told([&] { w.rooms.leave(ann, "r", Ticket("l")); }) == Texts{"+r", "-r l"});
+    CHECK(join_while_told([&] { REQUIRE(w.join(ann, "b")); }) == Texts{"no +r j", "+b"});
+    CHECK(join_while_told([&] { w.rooms.close_room("r"); }) == Texts{"no +r j", "! 4006 r"});
+}
+
+TEST_CASE("that it was in waits for a slow reader, whatever ended that since", "[invariant-4]") {
+    World w{{.membership = Membership::many_rooms}};
+    const auto ann = w.member("ann", "hall"), bob = w.member("bob", "r");
+    ann->stall();
+    const auto join = [&](const char* room) {
+        REQUIRE(w.rooms.join(ann, {.room = room, .context = Ticket(std::string("j-") + room)}));
+    };
+    join("r");
+    w.rooms.broadcast("r", "lost");
+    w.rooms.leave(ann, "r");
+    join("s");
+    w.rooms.kick_from("s", "ann", {});
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"+r", "-r", "+s", "x s 4001"});
+}

@@ -125,6 +125,7 @@ struct Log {
     bool left_from = false;  // of the last event
     bool silent_farewells = false;
     std::function<void(const std::string& line)> on_event{};
+    std::function<void()> on_joined{};  // once
     std::function<void()> on_presence{};
 };
 
@@ -157,6 +158,7 @@ struct ShortEvents {
         for (const HistoryEntry& entry : e.history)
             reply.history.push_back(std::to_string(entry.seq) + '=' + (entry.deleted ? "#" : std::string(entry.payload)));
         log->replies.push_back(std::move(reply));
+        if (log->on_joined) std::exchange(log->on_joined, nullptr)();
         return "+" + e.room;
     }
     template <class T>
