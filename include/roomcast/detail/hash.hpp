@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,33 +13,35 @@
 namespace roomcast::detail {
 
 /// The keyed hash of ids, so that a peer who chooses its ids cannot choose
-/// where they fall: SipHash-1-3 for text (Aumasson and Bernstein, 2012, with
-/// the round counts that Rust's and Python's maps use), a keyed multiply-fold
-/// for numbers.
+/// where they fall: products of 128 bits whose halves are folded, as in wyhash
+/// (Wang Yi, 2019), which the maps of Go follow, with keys of each registry's own.
+/// It is no cipher: no peer may see a hash, or an order that follows hashes.
 class SeededHash {
 public:
     SeededHash() {
         ROOMCAST_RANDOM_DEVICE device;
         const auto word = [&] { return (std::uint64_t{device()} << 32) | device(); };
-        k0_ = word();
-        k1_ = word() | 1;
+        for (std::uint64_t& key : keys_) key = word() | 1;
+        salt_ = word();
     }
 
     [[nodiscard]] std::uint32_t operator()(std::string_view text) const noexcept {
-        Sip sip{k0_ ^ 0x736f6d6570736575, k1_ ^ 0x646f72616e646f6d, k0_ ^ 0x6c7967656e657261, k1_ ^ 0x7465646279746573};
         const char* at = text.data();
         std::size_t left = text.size();
-        for (; left >= 8; at += 8, left -= 8) sip.absorb(at);
-        char last[8] = {};
-        // By halves: a loop over bytes takes longer than a round.
-        if (left & 4) std::memcpy(last, at, 4);
-        if (left & 2) std::memcpy(last + (left & 4), at + (left & 4), 2);
-        if (left & 1) last[left - 1] = at[left - 1];
-        last[7] = static_cast<char>(text.size());
-        sip.absorb(last);
-        sip.v2 ^= 0xff;
-        for (int i = 0; i < 3; ++i) sip.round();
-        return static_cast<std::uint32_t>(sip.v0 ^ sip.v1 ^ sip.v2 ^ sip.v3);
+        std::uint64_t first = 0, last = 0, before = 0;
+        for (; left > 16; at += 16, left -= 16) before = fold(load<8>(at) ^ keys_[0], load<8>(at + 8) ^ keys_[1] ^ before);
+        // Two words that have each of the bytes, some of them twice.
+        if (left >= 8) {
+            first = load<8>(at);
+            last = load<8>(at + left - 8);
+        } else if (left >= 4) {
+            first = load<4>(at);
+            last = load<4>(at + left - 4);
+        } else if (left != 0) {
+            first = load<1>(at) | load<1>(at + left / 2) << 8 | load<1>(at + left - 1) << 16;
+        }
+        const std::uint64_t all = fold(first ^ keys_[0], last ^ keys_[1] ^ before);
+        return static_cast<std::uint32_t>(fold(all ^ keys_[2], text.size() ^ keys_[0]));
     }
 
     template <class Number>
@@ -51,40 +52,41 @@ public:
 
     /// Spreads a hash made elsewhere, such as a pointer's.
     [[nodiscard]] std::uint32_t mix(std::uint64_t value) const noexcept {
-        value ^= k0_;
+        value ^= keys_[0];
         value *= 0x9e3779b97f4a7c15;
         value ^= value >> 32;
-        value *= k1_;
+        value *= keys_[1];
         return static_cast<std::uint32_t>(value >> 32);
     }
 
     /// A number that differs from registry to registry, and tells nothing of the
-    /// key: peers see it.
-    [[nodiscard]] std::uint64_t salt() const noexcept {
-        return (std::uint64_t{(*this)("epoch")} << 32) | (*this)("salt");
-    }
+    /// keys: peers see it.
+    [[nodiscard]] std::uint64_t salt() const noexcept { return salt_; }
 
 private:
-    /// Inlined, or its four words would go through memory in each round.
-    struct Sip {
-        std::uint64_t v0, v1, v2, v3;
+    template <std::size_t bytes>
+    static std::uint64_t load(const char* at) noexcept {
+        std::conditional_t<bytes == 8, std::uint64_t, std::conditional_t<bytes == 4, std::uint32_t, std::uint8_t>> word;
+        std::memcpy(&word, at, bytes);
+        return word;
+    }
 
-        [[gnu::always_inline]] void round() noexcept {
-            v0 += v1, v1 = std::rotl(v1, 13) ^ v0, v0 = std::rotl(v0, 32);
-            v2 += v3, v3 = std::rotl(v3, 16) ^ v2;
-            v0 += v3, v3 = std::rotl(v3, 21) ^ v0;
-            v2 += v1, v1 = std::rotl(v1, 17) ^ v2, v2 = std::rotl(v2, 32);
-        }
-        [[gnu::always_inline]] void absorb(const char* bytes) noexcept {
-            std::uint64_t word;
-            std::memcpy(&word, bytes, 8);
-            v3 ^= word;
-            round();
-            v0 ^= word;
-        }
-    };
+    /// The halves of the product, as one word.
+    static std::uint64_t fold(std::uint64_t a, std::uint64_t b) noexcept {
+#ifdef __SIZEOF_INT128__
+        __extension__ using Wide = unsigned __int128;
+        const Wide product = static_cast<Wide>(a) * b;
+        return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+#else
+        const std::uint64_t low = 0xffffffff;
+        const std::uint64_t crossed = (a >> 32) * (b & low) + ((a & low) * (b & low) >> 32);
+        const std::uint64_t middle = (a & low) * (b >> 32) + (crossed & low);
+        return a * b ^ ((a >> 32) * (b >> 32) + (crossed >> 32) + (middle >> 32));
+#endif
+    }
 
-    std::uint64_t k0_, k1_;
+    std::uint64_t keys_[3];
+    std::uint64_t salt_;
 };
 
 }  // namespace roomcast::detail
