@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <concepts>
-#include <mutex>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -12,6 +11,7 @@
 #include "roomcast/history.hpp"
 #include "roomcast/detail/id_view.hpp"
 #include "roomcast/json_events.hpp"
+#include "roomcast/mutex.hpp"
 #include "roomcast/observer.hpp"
 #include "roomcast/options.hpp"
 
@@ -38,7 +38,7 @@ struct DefaultTraits {
     using context = None;
 
     /// Lockable; `null_mutex` for a registry that one thread uses.
-    using mutex = std::mutex;
+    using mutex = small_mutex;
 
     /// `time_point now() const`, and the types of a standard clock.
     using clock = std::chrono::steady_clock;

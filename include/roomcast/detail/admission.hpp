@@ -153,7 +153,7 @@ private:
         connection_ = directory_.find_connection(handle, connection_hash_);
         user_ = connection_ ? connection_->user : nullptr;
         if (user_) directory_.settle(*user_, work_);
-        if (name && !(user_ && user_->id == *name)) {
+        if (name && !(user_ && is_id(user_->id, *name))) {
             user_hash_ = directory_.hash_of_user(*name);
             user_ = directory_.find_user(*name, user_hash_);
             if (user_) directory_.settle(*user_, work_);
@@ -255,7 +255,7 @@ private:
         core_.timers.reserve(directory_.room_count() + 1);
         return directory_.make_room(id, options);
     }
-    void insert_room(std::unique_ptr<Room> made) noexcept {
+    void insert_room(std::unique_ptr<Room>&& made) noexcept {
         Room& room = *made;
         directory_.insert_room(std::move(made));
         if (making_way_) core_.unindex(*making_way_, work_);
@@ -292,7 +292,7 @@ private:
         Membership<T>* const m = leaving_ ? leaving_->devices.front() : leaving_alone_;
         return m && !member_ && m->connection == connection_ && directory_.may_move(*m) ? m : nullptr;
     }
-    JoinResult move(Membership<T>& m, Room& room, std::unique_ptr<Room> made_room, std::unique_ptr<JoinItem<T>> item,
+    JoinResult move(Membership<T>& m, Room& room, std::unique_ptr<Room>&& made_room, std::unique_ptr<JoinItem<T>>&& item,
                     BasicJoin<T>& join, Info& info) noexcept {
         Room& from = *m.room;
         m.tags.store(join.tags, std::memory_order_relaxed);
@@ -338,14 +338,14 @@ private:
         if (!is_told<T> && room.at_rest()) return nullptr;
         return std::make_unique<JoinItem<T>>();
     }
-    void take_in(Membership<T>& m, std::unique_ptr<JoinItem<T>> item, BasicJoin<T>& join, Room* from) noexcept {
+    void take_in(Membership<T>& m, std::unique_ptr<JoinItem<T>>&& item, BasicJoin<T>& join, Room* from) noexcept {
         if (!item) return directory_.fill_slot(m);
         item->context = std::move(join.context);
         item->since = join.since;
         item->history = join.history;
         queue(m, std::move(item), from);
     }
-    void queue(Membership<T>& m, std::unique_ptr<JoinItem<T>> item, Room* from) noexcept {
+    void queue(Membership<T>& m, std::unique_ptr<JoinItem<T>>&& item, Room* from) noexcept {
         item->membership = &m;
         ++m.joins_queued;
         ++m.references;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "roomcast/detail/directory.hpp"
 #include "roomcast/detail/gate.hpp"
+#include "roomcast/detail/lock.hpp"
 #include "roomcast/detail/storage.hpp"
 #include "roomcast/detail/timers.hpp"
 #include "roomcast/detail/work.hpp"
@@ -23,7 +23,7 @@ namespace detail {
 template <class T>
 struct Core {
     using Options = BasicOptions<typename T::time_point>;
-    using Lock = std::unique_lock<typename T::mutex>;
+    using Lock = detail::Lock<typename T::mutex>;
 
     const Options options;
     typename T::observer observer;
@@ -147,19 +147,6 @@ struct Core {
         work.schedule(room);  // keeps it alive, which the index did
         unindex(room, work);
     }
-};
-
-/// The lock given back for as long as something of the host runs.
-template <class Lock>
-class Unlocked {
-public:
-    explicit Unlocked(Lock& lock) : lock_(lock) { lock_.unlock(); }
-    ~Unlocked() { lock_.lock(); }
-    Unlocked(const Unlocked&) = delete;
-    Unlocked& operator=(const Unlocked&) = delete;
-
-private:
-    Lock& lock_;
 };
 
 }  // namespace detail

@@ -37,11 +37,11 @@ public:
     // Indexes.
 
     [[nodiscard]] Room* find_room(typename T::room_view id) const {
-        return rooms_.find(hash_(id), [&](const Room& r) { return r.id == id; });
+        return rooms_.find(hash_(id), [&](const Room& r) { return is_id(r.id, id); });
     }
     [[nodiscard]] User<T>* find_user(typename T::user_view id) const { return find_user(id, hash_of_user(id)); }
     [[nodiscard]] User<T>* find_user(typename T::user_view id, std::uint32_t hash) const {
-        return users_.find(hash, [&](const User<T>& u) { return u.id == id; });
+        return users_.find(hash, [&](const User<T>& u) { return is_id(u.id, id); });
     }
     [[nodiscard]] Connection* find_connection(const typename T::connection_type& handle) const {
         return find_connection(handle, hash_of_connection(handle));
@@ -73,7 +73,7 @@ public:
             return room ? membership(c, *room) : nullptr;
         }
         for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
-            if (!m->room->closed.load(std::memory_order_relaxed) && m->room->id == id) return m;
+            if (!m->room->closed.load(std::memory_order_relaxed) && is_id(m->room->id, id)) return m;
         return nullptr;
     }
     /// O(rooms of the user).

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <span>
@@ -45,11 +44,11 @@ public:
     /// those within it left.
     class Call : CallLink {
     public:
-        explicit Call(Engine& owner) : Call(owner, std::defer_lock) { lock_.lock(); }
+        explicit Call(Engine& owner) : Call(owner, Deferred{}) { lock_.lock(); }
         /// One that begins without the lock, and takes it only where there is work to
         /// be noted or worked off.
-        Call(Engine& owner, std::defer_lock_t)
-            : CallLink{&owner, innermost_call}, engine_(owner), lock_(owner.core.mutex, std::defer_lock),
+        Call(Engine& owner, Deferred)
+            : CallLink{&owner, innermost_call}, engine_(owner), lock_(owner.core.mutex, Deferred{}),
               own_(owner.core.pools) {
             for (CallLink* call = outer; call; call = call->outer)
                 if (call->engine == &owner) work_ = &static_cast<Call*>(call)->own_;
@@ -57,9 +56,9 @@ public:
             innermost_call = this;
         }
         ~Call() {
-            if (outermost() && (lock_.owns_lock() || own_.owed)) {
-                if (!lock_.owns_lock()) lock_.lock();
-                engine_.work_off(lock_, own_);
+            if (outermost() && (lock_.held() || own_.owed)) {
+                if (!lock_.held()) lock_.lock();
+                if (engine_.has_work(own_)) engine_.work_off(lock_, own_);
             }
             innermost_call = outer;
         }
@@ -121,7 +120,7 @@ public:
             lose(room, call.work());
         }
         if (room.occupancy.end_express()) return;
-        if (!call.lock().owns_lock()) call.lock().lock();
+        if (!call.lock().held()) call.lock().lock();
         call.work().rooms.push_back(room);
     }
 
@@ -167,6 +166,13 @@ private:
         ++core.statistics.not_encoded;
         if constexpr (is_observed<T>)
             if (auto* lost = new (std::nothrow) MessageItem<T>(Frame())) core.directory.drop(*lost, room, work);
+    }
+
+    /// Lock held. False: a call may end as it is.
+    [[nodiscard]] bool has_work(const Work<T>& work) const noexcept {
+        if (!work.empty() || core.options.wake) return true;
+        if constexpr (is_observed<T>) return untold_left_ || !core.directory.events().empty();
+        else return false;
     }
 
     /// Lock held at the beginning and at the end, and not while anything of

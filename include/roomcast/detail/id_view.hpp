@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -15,5 +16,15 @@ template <>
 struct id_view<std::string> {
     using type = std::string_view;
 };
+
+/// Whether an id is the one that is looked up.
+template <class Id>
+[[nodiscard]] bool is_id(const Id& id, const typename id_view<Id>::type& view) noexcept {
+    return id == view;
+}
+/// Without the call of an order that std::string_view makes of it.
+[[nodiscard]] inline bool is_id(const std::string& id, std::string_view view) noexcept {
+    return id.size() == view.size() && std::memcmp(id.data(), view.data(), view.size()) == 0;
+}
 
 }  // namespace roomcast::detail

@@ -63,7 +63,7 @@ public:
     template <class Begin, class Find>
     Delivery broadcast(Begin&& begin, Find&& find, const Frame& payload, const BasicBroadcast<T>& how) {
         if (is_for_all(how)) {
-            Call call(engine_, std::defer_lock);
+            Call call(engine_, detail::Deferred{});
             if (Room* const room = call.outermost() ? begin() : nullptr) return express(*room, payload, how, call);
         }
         return broadcast(find, payload, how);

@@ -82,16 +82,9 @@ public:
     /// that anyone can see.
     void reserve(std::size_t count) {
         std::size_t free = last_ ? last_->capacity - fill_ : 0;
-        for (Segment* s = last_ ? last_->next : first_; s && free < count; s = s->next) free += s->capacity;
-        while (free < count) {
-            Segment* end = last_ ? last_ : first_;
-            while (end && end->next) end = end->next;
-            const std::size_t capacity = end ? std::min(end->capacity * 2, largest) : smallest;
-            Segment* segment = make(capacity);
-            segment->previous = end;
-            (end ? end->next : first_) = segment;
-            free += capacity;
-        }
+        if (free >= count) [[likely]]
+            return;
+        add_segments(count, free);
     }
 
     /// After `reserve`.
@@ -170,6 +163,19 @@ public:
 private:
     static constexpr std::size_t smallest = 4;
     static constexpr std::size_t largest = 4096;
+
+    void add_segments(std::size_t count, std::size_t free) {
+        for (Segment* s = last_ ? last_->next : first_; s && free < count; s = s->next) free += s->capacity;
+        while (free < count) {
+            Segment* end = last_ ? last_ : first_;
+            while (end && end->next) end = end->next;
+            const std::size_t capacity = end ? std::min(end->capacity * 2, largest) : smallest;
+            Segment* segment = make(capacity);
+            segment->previous = end;
+            (end ? end->next : first_) = segment;
+            free += capacity;
+        }
+    }
 
     static Segment* make(std::size_t capacity) {
         void* memory = ::operator new(sizeof(Segment) + capacity * sizeof(Slot));

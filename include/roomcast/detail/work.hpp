@@ -91,6 +91,10 @@ struct Work {
 
     explicit Work(Pools<T>& pools) noexcept : trash(pools) {}
 
+    [[nodiscard]] bool empty() const noexcept {
+        return rooms.empty() && connections.empty() && flushes.empty() && trash.empty();
+    }
+
     /// Answers whether nobody was in the room: it gets its turn here.
     bool schedule(RoomRecord<T>& room) noexcept {
         const Occupancy::Turn turn = room.occupancy.call();
