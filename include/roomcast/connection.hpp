@@ -29,6 +29,12 @@ inline constexpr int max_encodings = 4;
 namespace detail {
 template <class Answer>
 concept send_answer = std::same_as<Answer, void> || std::same_as<Answer, SendStatus>;
+
+// A `send` that takes its frame by value.
+template <class Answer, class Session>
+void takes_a_frame(Answer (Session::*)(Frame));
+template <class Answer, class Session>
+void takes_a_frame(Answer (Session::*)(Frame) const);
 }  // namespace detail
 
 /// How roomcast reaches a transport. A *handle* `c` names one transport
@@ -37,7 +43,7 @@ concept send_answer = std::same_as<Answer, void> || std::same_as<Answer, SendSta
 ///
 /// | expression | meaning | default |
 /// |---|---|---|
-/// | `c.send(frame)` | send these bytes; never blocks; takes a `const Frame&` (keep a copy to write later) or a `std::string_view`; answers `SendStatus` or nothing | required; nothing means `accepted` |
+/// | `c.send(frame)` | send these bytes; never blocks; takes a `const Frame&` or a `std::string_view`, or, to keep it and write it later, a `Frame`, whose copies are then counted for many members at once; answers `SendStatus` or nothing | required; nothing means `accepted` |
 /// | `c.close(code, reason)` | close in order: CloseCode, std::string_view | required |
 /// | `c.terminate()` | cut off, whatever is under way | `close(code, reason)` once more |
 /// | `C::encode(message, encoding)` | the wire's form of a `const Message&`, as a Frame; static | the payload as it is |
@@ -92,6 +98,9 @@ private:
 public:
     static target* target_of(const Connection& c) noexcept { return std::addressof(behind(c)); }
 
+    /// Whether `send` takes a frame of its own: `send_to` may then be given one.
+    static constexpr bool keeps_frames = requires { detail::takes_a_frame(&target::send); };
+
     static SendStatus send_to(target& session, const Frame& frame)
         requires requires {
             { session.send(frame) } -> detail::send_answer;
@@ -102,6 +111,16 @@ public:
             return SendStatus::accepted;
         } else {
             return session.send(frame);
+        }
+    }
+    static SendStatus send_to(target& session, Frame&& frame)
+        requires keeps_frames
+    {
+        if constexpr (std::same_as<decltype(session.send(std::move(frame))), void>) {
+            session.send(std::move(frame));
+            return SendStatus::accepted;
+        } else {
+            return session.send(std::move(frame));
         }
     }
     static SendStatus send(const Connection& c, const Frame& frame)
@@ -146,6 +165,7 @@ template <class Connection>
 struct DirectAccess {
     using Target = const Connection;
     static Target* of(const Connection& c) noexcept { return std::addressof(c); }
+    static constexpr bool keeps_frames = false;
     static SendStatus send(Target& c, const Frame& frame) { return connection_traits<Connection>::send(c, frame); }
 };
 template <class Connection>
@@ -153,8 +173,14 @@ template <class Connection>
 struct DirectAccess<Connection> {
     using Target = typename connection_traits<Connection>::target;
     static Target* of(const Connection& c) noexcept { return connection_traits<Connection>::target_of(c); }
+    static constexpr bool keeps_frames = requires { requires connection_traits<Connection>::keeps_frames; };
     static SendStatus send(Target& target, const Frame& frame) {
         return connection_traits<Connection>::send_to(target, frame);
+    }
+    static SendStatus send(Target& target, Frame&& frame)
+        requires keeps_frames
+    {
+        return connection_traits<Connection>::send_to(target, std::move(frame));
     }
 };
 

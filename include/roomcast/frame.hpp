@@ -74,15 +74,45 @@ private:
         return ::new (::operator new(sizeof(Block) + size)) Block(size);
     }
 
-    void release() noexcept {
+    friend class FrameCopies;
+    explicit Frame(Block* counted) noexcept : block_(counted) {}
+
+    void release() noexcept { release(block_, 1); }
+    static void release(Block* block, std::size_t count) noexcept {
         // Release, then acquire: the last holder sees every earlier use.
-        if (block_ && block_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            block_->~Block();
-            ::operator delete(block_);
+        if (block && block->references.fetch_sub(count, std::memory_order_acq_rel) == count) {
+            block->~Block();
+            ::operator delete(block);
         }
     }
 
     Block* block_ = nullptr;
+};
+
+/// Copies of one frame for many who keep it: counted in one step beforehand, and
+/// those that nobody took in another at the end.
+///
+/// Thread safety: none; the copies are as any frames.
+class FrameCopies {
+public:
+    FrameCopies(const Frame& frame, std::size_t count) noexcept : block_(frame.block_), left_(count) {
+        if (block_ && count != 0) block_->references.fetch_add(count, std::memory_order_relaxed);
+    }
+    FrameCopies(const FrameCopies&) = delete;
+    FrameCopies& operator=(const FrameCopies&) = delete;
+    ~FrameCopies() {
+        if (left_ != 0) Frame::release(block_, left_);
+    }
+
+    /// At most `count` times.
+    [[nodiscard]] Frame take() noexcept {
+        --left_;
+        return Frame(block_);
+    }
+
+private:
+    Frame::Block* const block_;
+    std::size_t left_;
 };
 
 }  // namespace roomcast

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -24,8 +25,9 @@ struct Session {
     roomcast::Frame last;
     char rest[200] = {};
 
-    void send(const roomcast::Frame& frame) {
-        if constexpr (StoresFrame) last = frame;
+    // What stores a frame takes it by value, what does not by reference.
+    void send(std::conditional_t<StoresFrame, roomcast::Frame, const roomcast::Frame&> frame) {
+        if constexpr (StoresFrame) last = std::move(frame);
         ++received;
     }
     void close(roomcast::CloseCode, std::string_view) { ++closed; }

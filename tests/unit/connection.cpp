@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -32,6 +33,15 @@ struct Full : Minimal {
     Wire encoding() const { return Wire::binary; }
 };
 
+struct Keeper {
+    Frame kept;
+    SendStatus send(Frame frame) noexcept {
+        kept = std::move(frame);
+        return SendStatus::accepted;
+    }
+    void close(CloseCode, std::string_view) {}
+};
+
 /// A foreign type, known by a number.
 enum class Foreign : int {};
 std::string foreign_heard;
@@ -54,6 +64,8 @@ static_assert(connection<Minimal*>);
 static_assert(connection<std::shared_ptr<Minimal>>);
 static_assert(connection<std::unique_ptr<Minimal>>);
 static_assert(connection<Foreign>);
+static_assert(connection<Keeper*> && connection_traits<Keeper*>::keeps_frames);
+static_assert(!connection_traits<Minimal*>::keeps_frames && !connection_traits<Full*>::keeps_frames);
 
 TEST_CASE("what a session leaves out has a default") {
     using Access = connection_traits<Minimal*>;
@@ -75,6 +87,16 @@ TEST_CASE("what a session says is taken from behind its pointer") {
     CHECK(session->heard == std::vector<std::string>{"frame", "terminate"});
     CHECK(Access::encode({.payload = "x"}, 2).view() == "2x");
     CHECK(Access::encoding(session) == 1);
+}
+
+TEST_CASE("a session that takes its frames by value can be lent one or given one") {
+    using Access = connection_traits<Keeper*>;
+    Keeper session;
+    Frame frame("lent");
+    CHECK(Access::send_to(session, frame) == SendStatus::accepted);
+    CHECK(session.kept.data() == frame.data());
+    CHECK(Access::send_to(session, std::move(frame)) == SendStatus::accepted);
+    CHECK(session.kept.view() == "lent");
 }
 
 TEST_CASE("a foreign type is described by a specialization") {

@@ -7,7 +7,7 @@
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
 
-using roomcast::Frame;
+using roomcast::Frame, roomcast::FrameCopies;
 namespace allocations = unit::allocations;
 
 TEST_CASE("a frame holds a copy of its bytes, zeros among them") {
@@ -58,6 +58,27 @@ TEST_CASE("the last of a frame's holders frees its bytes") {
         const Frame& itself = two;
         two = itself;
         CHECK(two.view() == "some bytes that are shared");
+    }
+    CHECK(allocations::live_bytes() == before);
+}
+
+TEST_CASE("copies for many are counted beforehand, and those that nobody took are none") {
+    const auto before = allocations::live_bytes();
+    {
+        Frame first, second;
+        {
+            Frame frame(std::string_view("some bytes that are shared"));
+            FrameCopies copies(frame, 3);
+            frame = Frame();
+            first = copies.take();
+            second = copies.take();
+        }
+        CHECK(first.view() == "some bytes that are shared");
+        first = Frame();
+        CHECK(allocations::live_bytes() > before);
+        CHECK(second.view() == "some bytes that are shared");
+        FrameCopies of_nothing(Frame(), 2), none(second, 0);
+        CHECK(of_nothing.take().empty());
     }
     CHECK(allocations::live_bytes() == before);
 }

@@ -108,9 +108,10 @@ public:
     }
 
     /// Without the lock; what throws is closed.
-    [[nodiscard]] static SendStatus try_send(typename T::target& target, const Frame& frame) noexcept {
+    template <class AnyFrame>
+    [[nodiscard]] static SendStatus try_send(typename T::target& target, AnyFrame&& frame) noexcept {
         try {
-            return T::direct::send(target, frame);
+            return T::direct::send(target, std::forward<AnyFrame>(frame));
         } catch (...) {
             return SendStatus::closed;
         }

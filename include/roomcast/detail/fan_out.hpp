@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 
 #include "roomcast/detail/budget.hpp"
 #include "roomcast/detail/courier.hpp"
@@ -153,7 +154,7 @@ private:
     }
     template <bool selective, bool fetch_ahead, class Who>
     bool reach(const Room& room, const Who& audience, Slot* slot, Slot* end, Work<T>& work) noexcept {
-        const Frame& piece = audience.piece();
+        PieceFor piece(audience.piece(), static_cast<std::size_t>(end - slot));
         for (; slot != end; ++slot) {
             if (room.closed.load(std::memory_order_relaxed)) [[unlikely]] return false;
             if constexpr (fetch_ahead) __builtin_prefetch(slot[ahead].target.load(std::memory_order_relaxed), 1);
@@ -162,7 +163,7 @@ private:
                 reach_one(audience, *slot, target, work);
                 continue;
             }
-            const SendStatus answer = Courier<T>::try_send(*target, piece);
+            const SendStatus answer = Courier<T>::try_send(*target, piece.take());
             if (answer != SendStatus::accepted) [[unlikely]] hand_over(audience, *slot, answer, work);
         }
         return true;
@@ -203,6 +204,14 @@ private:
         Membership<T>& m = *slot.membership;
         courier_.deliver_to_member({*message.whole(m), &m, message.message_class, message.seq, message.key}, answer, work);
     }
+
+    /// Where nobody keeps frames, no copy is made.
+    struct Lent {
+        const Frame& frame;
+        Lent(const Frame& piece, std::size_t) noexcept : frame(piece) {}
+        [[nodiscard]] const Frame& take() const noexcept { return frame; }
+    };
+    using PieceFor = std::conditional_t<T::direct::keeps_frames, FrameCopies, Lent>;
 
     static constexpr std::size_t ahead = 32;  // slots; by measurement, see tests/bench
 

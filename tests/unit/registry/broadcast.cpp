@@ -1,11 +1,30 @@
 // SPDX-License-Identifier: MIT
 #include <thread>
 
+#include "unit/allocations.hpp"
 #include "unit/registry/world.hpp"
 
 namespace {
 using namespace unit;
-}
+
+/// Takes its frames by value.
+struct Keeper {
+    std::vector<Frame> kept{};
+    bool busy = false;
+    std::function<void()> on_send{};
+
+    SendStatus send(Frame frame) {
+        if (busy) return SendStatus::busy;
+        kept.push_back(std::move(frame));
+        if (on_send) on_send();
+        return SendStatus::accepted;
+    }
+    void close(CloseCode, std::string_view) {}
+};
+struct KeeperTraits : DefaultTraits {
+    using events = SilentEvents;
+};
+}  // namespace
 
 TEST_CASE("a message of the host reaches every member of that room alone") {
     World w;
@@ -347,4 +366,28 @@ TEST_CASE("a member whose tags change while it answers misses nothing in silence
         w.rooms.broadcast("r", "for some", {.require = 1});
         CHECK_FALSE(w.rooms.is_member(ann, "r"));
     }
+}
+
+TEST_CASE("who keeps frames has one of each message that was meant for it, and the last holder frees it") {
+    const std::size_t members = GENERATE(std::size_t{5}, std::size_t{700});  // past the queue, or in turns
+    const auto before = allocations::live_bytes();
+    {
+        std::vector<Keeper> sessions(members);
+        RoomRegistry<Keeper*, KeeperTraits> rooms;
+        for (std::size_t i = 0; i < members; ++i)
+            REQUIRE(rooms.join(&sessions[i], {.user = "u" + std::to_string(i), .room = "r"}));
+        sessions[1].busy = true;
+        sessions[2].on_send = [&] { rooms.disconnect(&sessions[4]); };
+        for (const char* text : {"one", "two"}) rooms.broadcast("r", text);
+        sessions[1].busy = false;
+        rooms.writable(&sessions[1]);
+        for (std::size_t i = 0; i < members; ++i) {
+            CAPTURE(i);
+            REQUIRE(sessions[i].kept.size() == (i == 4 ? 0 : 2));
+            if (i == 4) continue;
+            CHECK(sessions[i].kept[0].view() == "one");
+            CHECK(sessions[i].kept[1].data() == sessions[0].kept[1].data());
+        }
+    }
+    CHECK(allocations::live_bytes() == before);
 }
