@@ -83,11 +83,11 @@ public:
 
     /// Makes a connection known, nobody's yet: it can be sent to, removed, and
     /// counts as a connection.
-    AttachResult attach(Connection c) { return attach_as(c, std::nullopt); }
+    AttachResult attach(Connection c) { return attach_as(c, nullptr); }
 
     /// Makes a connection known as one of a user's, in no room. Under
     /// `newest_wins` the user's oldest may have to go.
-    AttachResult attach(Connection c, user_view user) { return attach_as(c, user); }
+    AttachResult attach(Connection c, user_view user) { return attach_as(c, &user); }
 
     /// Puts a connection into a room; implies `attach`. What the membership
     /// policy does not allow beside it ends in the same moment; refused, the
@@ -379,7 +379,7 @@ private:
         else return std::make_shared<const member_info>(std::move(info));
     }
 
-    AttachResult attach_as(Connection& c, std::optional<user_view> user) {
+    AttachResult attach_as(Connection& c, const user_view* user) {
         const int encoding = checked_encoding(c);
         Call call(engine_);
         if (shutting_down()) return {AttachStatus::refused, Refusal::shutting_down};

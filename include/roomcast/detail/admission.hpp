@@ -26,15 +26,15 @@ public:
 
     Admission(Core<T>& core, Work<T>& work) noexcept : core_(core), directory_(core.directory), work_(work) {}
 
-    /// `user` may be absent: known, but nobody's yet.
-    AttachResult attach(typename T::connection_type& handle, int encoding, std::optional<typename T::user_view> name) {
+    /// `name` may be null: known, but nobody's yet.
+    AttachResult attach(typename T::connection_type& handle, int encoding, const typename T::user_view* name) {
         const auto refuse = [](Refusal refusal) { return AttachResult{AttachStatus::refused, refusal}; };
         if (name && !directory_.valid(*name)) return refuse(Refusal::bad_id);
         const Refusal no = look_at(handle, name);
         if (no != Refusal::none) return refuse(no);
         if (connection_ && (!name || connection_->user)) return {AttachStatus::already_attached, Refusal::none};
         if (!connection_ && connections_full(0)) return refuse(Refusal::too_many_connections);
-        const bool new_device = name.has_value();
+        const bool new_device = name != nullptr;
         if (new_device && too_many_devices(0) > 0 && directory_.options().devices == DeviceLimit::refuse)
             return refuse(Refusal::too_many_devices);
 
@@ -55,7 +55,7 @@ public:
     JoinResult join(typename T::connection_type& handle, int encoding, BasicJoin<T>& join, Info&& info) {
         const auto refuse = [](Refusal refusal) { return JoinResult{JoinStatus::refused, refusal}; };
         if (!directory_.valid(join.room) || (join.user && !directory_.valid(*join.user))) return refuse(Refusal::bad_id);
-        const Refusal no = look_at(handle, join.user);
+        const Refusal no = look_at(handle, join.user ? &*join.user : nullptr);
         if (no != Refusal::none) return refuse(no);
         if (!join.user && !user_) return refuse(Refusal::no_user);
 
@@ -148,7 +148,7 @@ private:
     [[nodiscard]] bool follows() const noexcept { return directory_.options().others == OtherDevices::follow; }
 
     [[nodiscard]] Refusal look_at(const typename T::connection_type& handle,
-                                  const std::optional<typename T::user_view>& name) {
+                                  const typename T::user_view* name) {
         connection_hash_ = directory_.hash_of_connection(handle);
         connection_ = directory_.find_connection(handle, connection_hash_);
         user_ = connection_ ? connection_->user : nullptr;
