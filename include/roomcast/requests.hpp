@@ -20,6 +20,8 @@ struct BasicJoin {
     /// connection is already.
     std::size_t history = 0;
     /// The last position that the connection has seen; wins over `history`.
+    /// Where not all since then is kept, `recovered` is false, and the reply has
+    /// what is kept, or the newest of it that fits Options::join_history_bytes.
     std::optional<Position> since{};
     /// Bits for the filters of publish and broadcast.
     std::uint64_t tags = 0;
