@@ -99,7 +99,10 @@ public:
     static target* target_of(const Connection& c) noexcept { return std::addressof(behind(c)); }
 
     /// Whether `send` takes a frame of its own: `send_to` may then be given one.
-    static constexpr bool keeps_frames = requires { detail::takes_a_frame(&target::send); };
+    static constexpr bool keeps_frames = requires(target& session, Frame&& frame) {
+        detail::takes_a_frame(&target::send);
+        session.send(std::move(frame));  // ambiguous beside a `send(Frame&&)`
+    };
 
     static SendStatus send_to(target& session, const Frame& frame)
         requires requires {

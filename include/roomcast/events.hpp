@@ -12,7 +12,8 @@
 
 namespace roomcast {
 
-/// What a connection hears of its join. Everything is borrowed for the call.
+/// What a connection hears of its join; a slow reader perhaps when the membership
+/// has ended, and then as the least of its data. Everything is borrowed for the call.
 template <class T>
 struct JoinedEvent {
     const typename T::connection_type& connection;

@@ -37,7 +37,8 @@ struct DefaultTraits {
     /// answered (a request id). Default constructible, nothrow movable.
     using context = None;
 
-    /// Lockable; `null_mutex` for a registry that one thread uses.
+    /// Lockable: `small_mutex`, `std::mutex`, or `null_mutex` for a registry that
+    /// one thread uses.
     using mutex = small_mutex;
 
     /// `time_point now() const`, and the types of a standard clock.

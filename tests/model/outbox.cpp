@@ -68,8 +68,11 @@ void Outbox::merge(Entries::iterator gap) {
 
 void Outbox::forget(std::uint64_t stay) {
     entries.remove_if([&](const Entry& entry) { return entry.letter.stay == stay && !entry.letter.lasting; });
-    for (Entry& entry : entries)
-        if (entry.letter.stay == stay) entry.letter.stay = 0;
+    for (Entry& entry : entries) {
+        if (entry.letter.stay != stay) continue;
+        entry.letter.stay = 0;
+        entry.letter.message_class = roomcast::MessageClass::bulk;
+    }
 }
 
 void Outbox::forget_data() {

@@ -149,6 +149,8 @@ void Reference::flush(int c) {
             const Answer answer = attempt(c, text);
             if (answer == Answer::busy) {
                 if (entry.is_gap()) outbox.merge(outbox.entries.begin());
+                keep_bounds(c);  // what has outlived its stay counts as data since
+                if (outbox.entries.empty()) at(c).outbox.reset();
                 return;
             }
             if (answer == Answer::failed) {

@@ -107,7 +107,9 @@ void Reference::tell_join(int r, const Item& join) {
     if (place) place->told = true;
     if (!hears(at(c))) return;
     const auto say = [&](const std::string& text) {
-        put(c, {.text = text, .room = r, .stay = place ? join.stay : 0, .lasting = true});
+        if (place && !find_place(c, join.stay)) return;  // it read too slowly for what came before
+        put(c, {.text = text, .room = r, .stay = place ? join.stay : 0,
+                .message_class = place ? MessageClass::control : MessageClass::bulk, .lasting = true});
     };
     JoinedText text{.room = room_name(r), .user = user_name(at(c).user), .from = {}, .creator = {},
                     .info = place ? room.members.at(at(c).user).info : 0, .context = {}, .seq = room.seq,

@@ -77,6 +77,7 @@ public:
             return roomcast::SendStatus::closed;
         }
         if (owes_writable) {
+            host_->witness.busy(id);
             hook("busy", about(id));
             return roomcast::SendStatus::busy;
         }

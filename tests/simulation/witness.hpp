@@ -38,6 +38,7 @@ struct Request {
     std::size_t session, room;
     bool taken = false;
     std::size_t answered = 0;  // calls of the events policy
+    Say how{};                 // the last of them
     std::size_t heard = 0;
     std::optional<roomcast::Position> since{};
 };
@@ -69,11 +70,11 @@ public:
     void join_is_over(std::size_t session);
 
     /// Something that may end memberships: whose, where (a bit for each room),
-    /// and whether it is a join.
+    /// and whether it is a leave of theirs, or a join.
     struct Ending {
         std::size_t user = nobody, session = nobody;  // neither: everybody's
         unsigned rooms_mask = all_rooms;
-        bool join = false;
+        bool leave = false, join = false;
         std::vector<std::size_t> joins{};  // begun so far; none of a user that has one under way
         bool under_way = true;
     };
@@ -94,6 +95,7 @@ public:
                   const std::vector<std::pair<std::uint64_t, std::uint32_t>>& entries);
     void send_begins(std::size_t session, int thread, std::string_view bytes);
     void accepted(std::size_t session, std::string_view bytes);
+    void busy(std::size_t session) { sessions_[session].was_busy = true; }
     void closes(std::size_t session);
     void terminates(std::size_t session);
 
@@ -129,6 +131,7 @@ private:
         std::uint64_t epoch = 0, last = 0;
         const void* life = nullptr;
         std::size_t endings = 0;    // begun and not withdrawn: they may come without a word
+        std::size_t leaves = 0;     // of these, those of its own accord
         std::size_t strays = 0;     // messages of a membership that had ended so
         bool over = false;          // an ending has returned, and no join has begun since
         int over_by = -1;           // to which thread
@@ -138,6 +141,7 @@ private:
         std::size_t user;
         bool tagged;
         std::array<Place, rooms> places{};
+        bool was_busy = false;
         bool farewelled = false, closed = false, terminated = false, disconnected = false, disconnecting = false;
         std::size_t joins = 0;      // under way
         bool revived = false;       // it was joining while it was forgotten: it may have come anew
@@ -155,6 +159,10 @@ private:
         if (ending.session != nobody && ending.session != session) return;
         for (std::size_t r = 0; r < rooms; ++r)
             if (ending.rooms_mask >> r & 1) action(sessions_[session].places[r]);
+    }
+    static void may_end(const Ending& ending, Place& place) {
+        ++place.endings;
+        place.leaves += ending.leave;
     }
     [[nodiscard]] Meant meant(std::size_t session, std::uint32_t id) const;
     /// How many numbered messages from `first` to `last` were surely meant for

@@ -177,7 +177,7 @@ void World::leave(std::size_t slot, std::size_t room) {
     const Connection c = slots_[slot];
     const std::uint32_t request = witness_.add_request(Asked::leave, c->id, room);
     note("leave", about(c->id, room, request));
-    const auto ending = witness_.ending_begins({.session = c->id, .rooms_mask = 1u << room});
+    const auto ending = witness_.ending_begins({.session = c->id, .rooms_mask = 1u << room, .leave = true});
     if (registry_.leave(c, room_at(room), Kept(request)) != roomcast::LeaveStatus::left)
         return witness_.withdrawn(ending);
     note("has left", about(c->id, room));

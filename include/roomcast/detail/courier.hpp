@@ -76,7 +76,7 @@ public:
                 Unlocked unlocked(lock);
                 status = send_entry(c, entry);
             }
-            entry.outlive();
+            entry.outlive_dead();
             const bool stale = is_over(entry);
             if (status == SendStatus::busy && c.step < Step::terminate && !stale) {
                 core_.statistics.replaced += outbox.put_back(entry);

@@ -170,7 +170,8 @@ public:
 
     // Unmaking. Nothing here needs memory or fails.
 
-    /// Ends one membership: nothing that waits of it is sent any more. Its farewell
+    /// Ends one membership: nothing that waits of it is sent any more, but for the
+    /// answer to its join. Its farewell
     /// is told by whoever reaps it; where there is none to tell, it may be freed
     /// before this returns. O(what waits for the connection).
     void end(Membership<T>& m, Cause cause, Work<T>& work) noexcept {

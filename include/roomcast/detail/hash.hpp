@@ -14,14 +14,14 @@ namespace roomcast::detail {
 
 /// The keyed hash of ids, so that a peer who chooses its ids cannot choose
 /// where they fall: products of 128 bits whose halves are folded, as in wyhash
-/// (Wang Yi, 2019), which the maps of Go follow, with keys of each registry's own.
-/// It is no cipher: no peer may see a hash, or an order that follows hashes.
+/// (Wang Yi, 2019), under keys of each registry's own. It is no cipher, and has no
+/// proof: no peer may see a hash, or be told of ids in an order that follows hashes.
 class SeededHash {
 public:
     SeededHash() {
         ROOMCAST_RANDOM_DEVICE device;
         const auto word = [&] { return (std::uint64_t{device()} << 32) | device(); };
-        for (std::uint64_t& key : keys_) key = word() | 1;
+        for (std::uint64_t& key : keys_) key = word();
         salt_ = word();
     }
 
@@ -52,11 +52,7 @@ public:
 
     /// Spreads a hash made elsewhere, such as a pointer's.
     [[nodiscard]] std::uint32_t mix(std::uint64_t value) const noexcept {
-        value ^= keys_[0];
-        value *= 0x9e3779b97f4a7c15;
-        value ^= value >> 32;
-        value *= keys_[1];
-        return static_cast<std::uint32_t>(value >> 32);
+        return static_cast<std::uint32_t>(fold(fold(value ^ keys_[0], keys_[1]) ^ keys_[2], keys_[0]));
     }
 
     /// A number that differs from registry to registry, and tells nothing of the

@@ -140,7 +140,8 @@ private:
         return false;
     }
 
-    /// False, and nothing said: it was ended meanwhile, otherwise than by a leave.
+    /// False, and nothing said: it was ended meanwhile, otherwise than by a leave, or
+    /// its room was.
     bool say(Membership<T>& m, const std::string& text, Work<T>& work) {
         if (text.empty()) return true;
         Connection& c = *m.connection;

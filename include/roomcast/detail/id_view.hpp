@@ -22,7 +22,7 @@ template <class Id>
 [[nodiscard]] bool is_id(const Id& id, const typename id_view<Id>::type& view) noexcept {
     return id == view;
 }
-/// Without the call of an order that std::string_view makes of it.
+/// std::string_view's `==` asks for the order of the two, out of line.
 [[nodiscard]] inline bool is_id(const std::string& id, std::string_view view) noexcept {
     return id.size() == view.size() && std::memcmp(id.data(), view.data(), view.size()) == 0;
 }

@@ -58,6 +58,11 @@ public:
 
     void push_back(T& node) noexcept { static_cast<Link<Tag>&>(node).link_before(root_); }
     void push_front(T& node) noexcept { static_cast<Link<Tag>&>(node).link_before(*root_.next_); }
+    /// Behind `before`; null: to the front.
+    void insert_after(T* before, T& node) noexcept {
+        Place& place = before ? static_cast<Place&>(static_cast<Link<Tag>&>(*before)) : root_;
+        static_cast<Link<Tag>&>(node).link_before(*place.next_);
+    }
 
     static void unlink(T& node) noexcept { static_cast<Link<Tag>&>(node).unlink(); }
     static bool linked(const T& node) noexcept { return static_cast<const Link<Tag>&>(node).linked(); }

@@ -22,7 +22,7 @@ struct Letter {
     MessageClass message_class = MessageClass::control;
     std::uint64_t seq = 0;                ///< of a numbered message
     std::uint64_t key = 0;
-    bool lasting = false;                 ///< it is told even when the membership has ended
+    bool lasting = false;                 ///< it is told even when the membership has ended, where there is room
 };
 
 struct OrderTag;
@@ -33,7 +33,7 @@ struct KeyTag;
 template <class T>
 struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed {
     Frame frame;
-    // Null once it has ended, so the pointer is good.
+    // Entries go when their membership ends, or forget it, so the pointer is good.
     Membership<T>* membership;
     MessageClass message_class;
     std::uint64_t key;
@@ -47,12 +47,18 @@ struct Waiting : Link<OrderTag>, Link<ClassTag>, Indexed {
     Waiting(const Letter<T>& letter, std::uint32_t key_hash, typename T::time_point now)
         : Indexed(key_hash), frame(letter.frame), membership(letter.membership),
           message_class(letter.message_class), key(letter.key), seq(letter.seq), lasting(letter.lasting), since(now) {
-        outlive();
+        outlive_dead();
     }
 
-    /// What lasts is the connection's own from the end of its membership on.
+    /// What lasts is the connection's own from the end of its membership on, and
+    /// worth least.
     void outlive() noexcept {
-        if (lasting && membership && membership->dead) membership = nullptr;
+        membership = nullptr;
+        message_class = MessageClass::bulk;
+    }
+    /// In no list.
+    void outlive_dead() noexcept {
+        if (lasting && membership && membership->dead) outlive();
     }
 
     [[nodiscard]] bool is_gap() const noexcept { return missed != 0; }
@@ -138,10 +144,19 @@ public:
     /// Forgets the traffic of a membership that has ended, but for what lasts.
     /// O(entries).
     void drop(const Membership<T>& membership) noexcept {
+        Class& bulk = classes_[static_cast<std::size_t>(MessageClass::bulk)];
+        Waiting<T>* before = nullptr;  // the last of that class that is older
         drop_if([&](Waiting<T>& entry) {
-            if (entry.membership != &membership) return false;
-            if (entry.lasting) entry.membership = nullptr;
-            return !entry.lasting;
+            if (entry.membership == &membership && !entry.lasting) return true;
+            if (entry.membership == &membership) {
+                add(entry, -1);
+                Class::unlink(entry);
+                entry.outlive();
+                bulk.insert_after(before, entry);
+                add(entry, 1);
+            }
+            if (!entry.is_gap() && entry.message_class == MessageClass::bulk) before = &entry;
+            return false;
         });
     }
     /// Forgets all but control. O(entries).

@@ -68,6 +68,7 @@ TEST_CASE("keys with a pattern do not heap up in few places", "[invariant-13]") 
     CHECK(fullest(hash, [](std::uint64_t i) { return i; }) < 40);
     CHECK(fullest(hash, [](std::uint64_t i) { return i << 20; }) < 40);
     CHECK(fullest(hash, [](std::uint64_t i) { return i << 44; }) < 40);
+    CHECK(fullest(hash, [](std::uint64_t i) { return i << 32; }) < 40);
     CHECK(fullest(hash, [](std::uint64_t i) { return i * 4096 + 0x7f0000000000; }) < 40);
     CHECK(fullest(hash, [](std::uint64_t i) { return std::to_string(i << 20); }) < 40);
 }

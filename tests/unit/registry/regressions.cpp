@@ -415,3 +415,14 @@ TEST_CASE("that it was in waits for a slow reader, whatever ended that since", "
     w.rooms.writable(ann);
     CHECK(ann->frames() == Texts{"+r", "-r", "+s", "x s 4001"});
 }
+
+TEST_CASE("a slow reader that goes through many rooms loses the oldest answers, and stays", "[invariant-10]") {
+    World w{{.outbox_messages = 2, .outbox_control_messages = 2}};
+    const auto ann = w.member("ann", "r0");
+    ann->stall();
+    for (const auto& room : numbered("r", 1, 6)) REQUIRE(w.join(ann, room));
+    ann->release();
+    w.rooms.writable(ann);
+    CHECK(ann->frames() == Texts{"+r4", "+r5", "+r6"});
+    CHECK(w.rooms.statistics().dropped == 3);
+}
