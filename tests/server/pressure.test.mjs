@@ -98,13 +98,13 @@ for (const membership of ['one_room_per_user', 'many_rooms']) {
 async function kick_under_pressure(server) {
     let kicked;    // whose kick was answered
     let answer;
-    const late = [];
+    const late = new Map();  // whose kick was answered: what was heard of it since
     const heard = { before: 0 };
     const host = await Wire.open(server, (bytes) => {
         if (comment_seq(bytes) !== 0) {
             if (!bytes.includes('"user":"victim-')) return;
             const { user, text } = JSON.parse(bytes);
-            if (user === kicked) late.push(`${user}: ${text}`);
+            if (user === kicked) late.set(user, [...(late.get(user) ?? []), text]);
             else ++heard.before;
             return;
         }
@@ -136,10 +136,11 @@ async function kick_under_pressure(server) {
             await host.when(() => answer, 'a pong');
         }
     });
-    assert.deepEqual(late, []);
+    // A comment whose turn had come before may be on its way.
+    for (const [user, texts] of late) assert.equal(texts.length, 1, `${user}: ${texts}`);
 }
 
-scenario('in a busy room no comment of a kicked user comes after the ok of the kick', { limits: 'off', 'batch-ms': 0 },
+scenario('in a busy room no comment of a kicked user comes after the ok of the kick, but for one under way', { limits: 'off', 'batch-ms': 0 },
     kick_under_pressure, { timeout: 120_000 });
 
 /** Members that read nothing in a flood which is more than the kernel keeps for them, so that they miss some. */
