@@ -95,6 +95,16 @@ private:
     static_assert(!requires { &target::encoding; } || requires(target& t) { static_cast<int>(t.encoding()); },
                   "encoding must be: int encoding() const");
 
+    template <class AnyFrame>
+    static SendStatus hand(target& session, AnyFrame&& frame) {
+        if constexpr (std::same_as<decltype(session.send(std::forward<AnyFrame>(frame))), void>) {
+            session.send(std::forward<AnyFrame>(frame));
+            return SendStatus::accepted;
+        } else {
+            return session.send(std::forward<AnyFrame>(frame));
+        }
+    }
+
 public:
     static target* target_of(const Connection& c) noexcept { return std::addressof(behind(c)); }
 
@@ -109,22 +119,12 @@ public:
             { session.send(frame) } -> detail::send_answer;
         }
     {
-        if constexpr (std::same_as<decltype(session.send(frame)), void>) {
-            session.send(frame);
-            return SendStatus::accepted;
-        } else {
-            return session.send(frame);
-        }
+        return hand(session, frame);
     }
     static SendStatus send_to(target& session, Frame&& frame)
         requires keeps_frames
     {
-        if constexpr (std::same_as<decltype(session.send(std::move(frame))), void>) {
-            session.send(std::move(frame));
-            return SendStatus::accepted;
-        } else {
-            return session.send(std::move(frame));
-        }
+        return hand(session, std::move(frame));
     }
     static SendStatus send(const Connection& c, const Frame& frame)
         requires requires { send_to(behind(c), frame); }
