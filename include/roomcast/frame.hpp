@@ -51,7 +51,9 @@ public:
         std::swap(block_, other.block_);
         return *this;
     }
-    ~Frame() { release(); }
+    ~Frame() {
+        if (block_) let_go(*block_);
+    }
 
     [[nodiscard]] std::string_view view() const noexcept {
         return block_ ? std::string_view(block_->bytes(), block_->size) : std::string_view();
@@ -77,31 +79,61 @@ private:
     friend class FrameCopies;
     explicit Frame(Block* counted) noexcept : block_(counted) {}
 
-    void release() noexcept { release(block_, 1); }
-    static void release(Block* block, std::size_t count) noexcept {
+    static void release(Block& block, std::size_t count) noexcept {
         // Release, then acquire: the last holder sees every earlier use.
-        if (block && block->references.fetch_sub(count, std::memory_order_acq_rel) == count) {
-            block->~Block();
-            ::operator delete(block);
+        if (block.references.fetch_sub(count, std::memory_order_acq_rel) == count) {
+            block.~Block();
+            ::operator delete(&block);
         }
+    }
+
+    /// What a thread that hands out FrameCopies has let go of and not counted yet:
+    /// many who keep their last frame all let go of the same.
+    struct LetGo {
+        std::size_t hand_outs = 0;  // under way
+        Block* block = nullptr;
+        std::size_t count = 0;
+
+        void release() noexcept {
+            if (count != 0) Frame::release(*block, std::exchange(count, 0));
+        }
+    };
+    static LetGo& let_go_here() noexcept {
+        static constinit thread_local LetGo here;
+        return here;
+    }
+    static void let_go(Block& block) noexcept {
+        LetGo& here = let_go_here();
+        if (here.hand_outs == 0) return release(block, 1);
+        if (here.block != &block) {
+            here.release();
+            here.block = &block;
+        }
+        ++here.count;
     }
 
     Block* block_ = nullptr;
 };
 
 /// Copies of one frame for many who keep it: counted in one step beforehand, and
-/// those that nobody took in another at the end.
+/// those that nobody took in another at the end. While it lives, what its thread
+/// lets go of is counted by as few steps, and may so be freed as late as that.
 ///
-/// Thread safety: none; the copies are as any frames.
+/// Thread safety: none; it lives and dies in one thread. The copies are as any
+/// frames.
 class FrameCopies {
 public:
     FrameCopies(const Frame& frame, std::size_t count) noexcept : block_(frame.block_), left_(count) {
         if (block_ && count != 0) block_->references.fetch_add(count, std::memory_order_relaxed);
+        ++Frame::let_go_here().hand_outs;
     }
     FrameCopies(const FrameCopies&) = delete;
     FrameCopies& operator=(const FrameCopies&) = delete;
     ~FrameCopies() {
-        if (left_ != 0) Frame::release(block_, left_);
+        Frame::LetGo& here = Frame::let_go_here();
+        --here.hand_outs;
+        here.release();
+        if (block_ && left_ != 0) Frame::release(*block_, left_);
     }
 
     /// At most `count` times.

@@ -2,7 +2,9 @@
 #include "roomcast/frame.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "unit/allocations.hpp"
@@ -81,6 +83,33 @@ TEST_CASE("copies for many are counted beforehand, and those that nobody took ar
         CHECK(of_nothing.take().empty());
     }
     CHECK(allocations::live_bytes() == before);
+}
+
+TEST_CASE("what is let go of while copies are handed out is freed by the time that ends") {
+    const Frame frame(std::string_view("what all get"));
+    std::vector<Frame> kept(9);
+    const auto before = allocations::live_bytes();
+    for (std::size_t i = 0; i < 3; ++i) kept[i] = i == 0 ? Frame(std::string_view("what some had")) : kept[0];
+    for (std::size_t i = 3; i < 9; ++i) kept[i] = i % 3 ? Frame(std::string_view("what one had")) : kept[i % 2];
+    const auto with_theirs = allocations::live_bytes();
+    {
+        FrameCopies copies(frame, kept.size());
+        for (Frame& last : kept) {
+            last = copies.take();
+            FrameCopies others(frame, 2);  // as of a send that itself sends to many
+            const Frame other = others.take();
+        }
+    }
+    const auto with_one = allocations::live_bytes();
+    {
+        FrameCopies copies(frame, kept.size());
+        for (Frame& last : kept) last = copies.take();
+    }
+    const auto again = allocations::live_bytes();
+    CHECK(with_theirs > before);
+    CHECK(with_one == before);
+    CHECK(again == before);
+    for (const Frame& each : kept) CHECK(each.view() == "what all get");
 }
 
 TEST_CASE("an encoder can write a frame in place") {
