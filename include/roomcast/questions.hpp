@@ -150,9 +150,9 @@ public:
         limit = std::clamp<std::size_t>(limit, 1, 256);
         std::size_t seen = 0;
         page.next = record->places.walk_down(from ? from : record->places.size(), [&](const auto& slot) {
-            const auto& m = *slot.membership;
+            auto& m = *slot.membership;
             // A member is shown with its first device there.
-            if (!m.dead && m.member->devices.front() == &m) page.members.push_back(entry(*m.member));
+            if (m.leads()) page.members.push_back(entry(m));
             return ++seen < limit;
         });
         return page;
@@ -232,10 +232,11 @@ protected:
         } while (at);
     }
 
-    [[nodiscard]] detail::Member<T>* find_member(room_view room, user_view user) const {
+    /// That of the user's oldest device there.
+    [[nodiscard]] detail::Membership<T>* find_member(room_view room, user_view user) const {
         const auto* found = directory().find_room(room);
         const auto* record = found ? directory().find_user(user) : nullptr;
-        return record ? directory().member(*record, *found) : nullptr;
+        return record ? record->in(*found) : nullptr;
     }
 
     detail::Engine<T> engine_;
@@ -255,15 +256,17 @@ private:
         const auto lock = engine_.lock();
         const auto* record = directory().find_user(user);
         if (!record) return;
-        for (auto* member = record->members.front(); member; member = record->members.next(*member))
-            if (!ended(*member->room) && !visit(member->room->id)) return;
+        for (auto* m = record->rooms.front(); m; m = record->rooms.next(*m))
+            if (!ended(*m->room) && !visit(m->room->id)) return;
     }
 
-    static MemberEntry entry(const detail::Member<T>& member) {
-        MemberEntry entry{member.user->id, member.info, member.device_count};
-        if constexpr (std::copy_constructible<typename T::connection_type>)
-            for (auto* m = member.devices.front(); m; m = member.devices.next(*m))
-                entry.connections.push_back(m->connection->handle);
+    static MemberEntry entry(detail::Membership<T>& oldest) {
+        MemberEntry entry{oldest.user().id, oldest.info, 0};
+        detail::Membership<T>::Together::for_each(oldest, [&](const auto& m) {
+            ++entry.connection_count;
+            if constexpr (std::copy_constructible<typename T::connection_type>)
+                entry.connections.push_back(m.connection->handle);
+        });
         return entry;
     }
 };

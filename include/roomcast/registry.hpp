@@ -283,14 +283,13 @@ public:
             removal.permitted = acting && record && directory().membership(*acting, *record);
         }
         auto* target = record ? directory().find_user(user) : nullptr;
-        auto* member = target ? directory().member(*target, *record) : nullptr;
-        if (!removal.permitted || !member) return removal;
+        auto* oldest = target ? target->in(*record) : nullptr;
+        if (!removal.permitted || !oldest) return removal;
         const detail::KeptReason kept = engine_.core.keep(reason);
-        for (auto* m = member->devices.front(); m; ++removal.connections) {
-            auto* next = member->devices.next(*m);
-            directory().expel(*m, kept, nullptr, call.work());
-            m = next;
-        }
+        detail::Membership<T>::Together::for_each(*oldest, [&](auto& m) {
+            ++removal.connections;
+            directory().expel(m, kept, nullptr, call.work());
+        });
         return removal;
     }
 
@@ -341,7 +340,7 @@ public:
         auto made = make_info(std::move(info));  // what it replaces is freed without the lock, too
         const auto lock = engine_.lock();
         auto* member = this->find_member(room, user);
-        if (member) member->info.swap(made);
+        if (member) member->swap_info(made);
         return member != nullptr;
     }
 

@@ -20,6 +20,7 @@ template <class T>
 class Admission {
     using Room = RoomRecord<T>;
     using Connection = ConnectionRecord<T>;
+    using Together = typename Membership<T>::Together;
 
 public:
     using Info = std::shared_ptr<const typename T::member_info>;
@@ -60,7 +61,7 @@ public:
         if (!join.user && !user_) return refuse(Refusal::no_user);
 
         room_ = directory_.find_room(join.room);
-        member_ = user_ && room_ ? directory_.member(*user_, *room_) : nullptr;
+        oldest_ = user_ && room_ ? user_->in(*room_) : nullptr;
         find_replaced(join);
         if (connection_ && room_)
             if (auto* m = directory_.membership(*connection_, *room_)) return stay(*m, join, std::move(info));
@@ -85,13 +86,12 @@ public:
         }
         auto id = user_ ? typename T::user_id() : typename T::user_id(*join.user);
         if (!user_) reserve_user();
-        if (!member_) core_.pools.members.reserve(1);
         std::vector<Follower> followers;
         if (leaving_ && follows()) {
-            followers.reserve(leaving_->device_count);
-            for (auto* m = leaving_->devices.front(); m; m = leaving_->devices.next(*m))
-                if (m->connection != connection_ && m->connection != replaced_)
-                    followers.push_back({m->connection, m->tags.load(std::memory_order_relaxed), make_item(room)});
+            followers.reserve(others());
+            Together::for_each(*leaving_, [&](const Membership<T>& m) {
+                if (is_other(m)) followers.push_back({m.connection, m.tags.load(std::memory_order_relaxed), make_item(room)});
+            });
         }
         auto item = make_item(room);
         core_.pools.memberships.reserve(followers.size() + 1);
@@ -101,22 +101,21 @@ public:
         // From here on nothing fails. What was reserved is made before anything is freed.
         if (!user_) make_user(std::move(id));
         if (!connection_) make_connection(handle, encoding);
-        const bool device_added = member_ != nullptr;
-        if (!device_added) member_ = &core_.pools.members.make(*user_, room);
+        const bool device_added = oldest_ != nullptr;
         Membership<T>& m = core_.pools.memberships.make();
         m.tags.store(join.tags, std::memory_order_relaxed);
         for (auto& follower : followers) follower.membership = &core_.pools.memberships.make();
         if (made_room) insert_room(std::move(made_room));
         room_ = &room;
         if (new_device) directory_.give_user(*connection_, *user_);
-        if (!device_added || join.update_info) member_->info.swap(info);  // the old one is freed without the lock
-        if (!device_added) directory_.add_member(*member_, work_);
         Room* const from = leaving_ ? leaving_->room : leaving_alone_ ? leaving_alone_->room : nullptr;
         wake_up(room);
 
         // The new place first, so that the user is never without one.
-        directory_.enter(m, *connection_, *member_, !item);
-        const bool left_from = leaving_ || (leaving_alone_ && leaving_alone_->member->device_count == 1);
+        directory_.enter(m, *connection_, room, oldest_, !item, work_);
+        if (!device_added || join.update_info) m.swap_info(info);  // the old one is freed without the lock
+        if (!device_added) oldest_ = &m;
+        const bool left_from = leaving_ || (leaving_alone_ && Together::alone(*leaving_alone_));
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
                                 left_from, followers.size() + 1);
         if (from) leave_old_places(m);
@@ -198,7 +197,7 @@ private:
     void find_what_must_go() noexcept {
         switch (directory_.options().membership) {
             case roomcast::Membership::one_room_per_user:
-                if (!member_ && user_) leaving_ = user_->members.front();
+                if (!oldest_ && user_) leaving_ = user_->rooms.front();
                 break;
             case roomcast::Membership::one_room_per_connection:
                 if (connection_) leaving_alone_ = connection_->memberships.front();
@@ -212,7 +211,7 @@ private:
         if (!join.may_migrate && (leaving_ || leaving_alone_)) return Refusal::elsewhere;
         if (connection_ && connection_->pending > connection_->room_count + max_unreaped) return Refusal::overloaded;
         if (options.memory != 0 && core_.storage.bytes() > options.memory) return Refusal::overloaded;
-        if (room_ && !member_) {
+        if (room_ && !oldest_) {
             if (room_->options.locked) return Refusal::room_locked;
             if (room_->options.max_users != 0 && room_->user_count >= room_->options.max_users) return Refusal::room_full;
         }
@@ -228,10 +227,18 @@ private:
 
     /// Connections of the user that this join ends in any case.
     [[nodiscard]] std::size_t going() const noexcept {
-        std::size_t count = replaced_ ? 1 : 0;
-        if (!leaving_ || follows() || !directory_.closes_without_room()) return count;
-        for (auto* m = leaving_->devices.front(); m; m = leaving_->devices.next(*m))
-            if (m->connection != connection_ && m->connection != replaced_) ++count;
+        const bool others_go = leaving_ && !follows() && directory_.closes_without_room();
+        return (replaced_ ? 1 : 0) + (others_go ? others() : 0);
+    }
+
+    /// Of the user's devices in the room that must go: neither the one that asks nor the
+    /// one that it replaces.
+    [[nodiscard]] bool is_other(const Membership<T>& m) const noexcept {
+        return m.connection != connection_ && m.connection != replaced_;
+    }
+    [[nodiscard]] std::size_t others() const noexcept {
+        std::size_t count = 0;
+        Together::for_each(*leaving_, [&](const Membership<T>& m) { count += is_other(m); });
         return count;
     }
 
@@ -270,34 +277,27 @@ private:
         constexpr Cause silent{LeaveCause::left, CloseCode::normal, false};
         if (leaving_alone_) directory_.end(*leaving_alone_, silent, work_);
         if (!leaving_) return;
-        leaving_->moved_on = true;
         std::optional<KeptReason> moved;
-        for (auto* m = leaving_->devices.front(); m;) {
-            auto* next = leaving_->devices.next(*m);
-            if (m->connection == replaced_) {
-                // It ends altogether, below.
-            } else if (m->connection == connection_ || follows()) {
-                directory_.end(*m, silent, work_);
-            } else {
-                if (!moved) moved.emplace(CloseReason{CloseCode::moved_elsewhere, "entered another room"});
-                directory_.expel(*m, *moved, entered.room, work_);
-            }
-            m = next;
-        }
+        Together::for_each(*leaving_, [&](Membership<T>& m) {
+            if (m.connection == replaced_) return;  // it ends altogether, below
+            if (!is_other(m) || follows()) return directory_.end(m, silent, work_);
+            if (!moved) moved.emplace(CloseReason{CloseCode::moved_elsewhere, "entered another room"});
+            directory_.expel(m, *moved, entered.room, work_);
+        });
     }
 
     /// The one membership that must go, where it is the asking connection's own
     /// and can as well go along.
     [[nodiscard]] Membership<T>* find_movable() const noexcept {
-        Membership<T>* const m = leaving_ ? leaving_->devices.front() : leaving_alone_;
-        return m && !member_ && m->connection == connection_ && directory_.may_move(*m) ? m : nullptr;
+        Membership<T>* const m = leaving_ ? leaving_ : leaving_alone_;
+        return m && !oldest_ && m->connection == connection_ && directory_.may_move(*m) ? m : nullptr;
     }
     JoinResult move(Membership<T>& m, Room& room, std::unique_ptr<Room>&& made_room, std::unique_ptr<JoinItem<T>>&& item,
                     BasicJoin<T>& join, Info& info) noexcept {
         Room& from = *m.room;
         m.tags.store(join.tags, std::memory_order_relaxed);
         if (made_room) insert_room(std::move(made_room));
-        m.member->info.swap(info);
+        m.swap_info(info);
         wake_up(room);
         directory_.move(m, room, !item, work_);
         directory_.events().add(m.entered, m, EventKind::migrated, {}, true, &from, true, 1);
@@ -309,7 +309,7 @@ private:
     void follow(Follower& follower, Room* from) noexcept {
         Membership<T>& m = *follower.membership;
         m.tags.store(follower.tags, std::memory_order_relaxed);
-        directory_.enter(m, *follower.connection, *member_, !follower.item);
+        directory_.enter(m, *follower.connection, *room_, oldest_, !follower.item, work_);
         if (!follower.item) return directory_.fill_slot(m);
         follower.item->follower = true;
         queue(m, std::move(follower.item), from);
@@ -360,7 +360,7 @@ private:
     JoinResult stay(Membership<T>& m, BasicJoin<T>& join, Info&& info) {
         if (m.joins_queued >= max_unanswered) return {JoinStatus::refused, Refusal::overloaded};
         auto item = make_item(*m.room);
-        if (join.update_info) m.member->info.swap(info);
+        if (join.update_info) m.swap_info(info);
         if (replaced_) drop_replaced();
         join.history = 0;  // it has been here: what it missed it asks for by `since`
         take_in(m, std::move(item), join, nullptr);
@@ -383,9 +383,9 @@ private:
     Connection* connection_ = nullptr;
     User<T>* user_ = nullptr;
     Room* room_ = nullptr;
-    Member<T>* member_ = nullptr;        // the user in the room to join
+    Membership<T>* oldest_ = nullptr;    // of the user in the room to join
     Connection* replaced_ = nullptr;
-    Member<T>* leaving_ = nullptr;       // the user in the room that must go
+    Membership<T>* leaving_ = nullptr;   // the oldest of the user in the room that must go
     Membership<T>* leaving_alone_ = nullptr;
     Room* making_way_ = nullptr;         // for the new room
 };

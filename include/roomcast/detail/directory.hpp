@@ -27,6 +27,7 @@ class Directory {
 public:
     using Room = RoomRecord<T>;
     using Connection = ConnectionRecord<T>;
+    using Together = typename Membership<T>::Together;
     using Options = BasicOptions<typename T::time_point>;
 
     Directory(const Options& options, Storage<T>& storage)
@@ -76,12 +77,6 @@ public:
             if (!m->room->closed.load(std::memory_order_relaxed) && is_id(m->room->id, id)) return m;
         return nullptr;
     }
-    /// O(rooms of the user).
-    [[nodiscard]] Member<T>* member(const User<T>& user, const Room& room) const noexcept {
-        for (auto* m = user.members.front(); m; m = user.members.next(*m))
-            if (m->room == &room) return m;
-        return nullptr;
-    }
 
     [[nodiscard]] std::size_t room_count() const noexcept { return rooms_.size(); }
     [[nodiscard]] Counts counts() const noexcept { return {users_.size(), open_connections_}; }
@@ -125,29 +120,30 @@ public:
         ++user.device_count;
     }
 
-    /// After `room.places.reserve`. `admit` comes later, or, where `told` (nobody has
-    /// to hear of it first), `fill_slot`.
-    void enter(Membership<T>& m, Connection& c, Member<T>& member, bool told) noexcept {
+    /// After `room.places.reserve`. `oldest` is that of the user's oldest device there,
+    /// null where this is the first. `admit` comes later, or, where `told` (nobody
+    /// has to hear of it first), `fill_slot`.
+    void enter(Membership<T>& m, Connection& c, Room& room, Membership<T>* oldest, bool told, Work<T>& work) noexcept {
         m.connection = &c;
-        m.member = &member;
         m.told = told;
-        member.devices.push_back(m);
-        ++member.device_count;
         c.memberships.push_back(m);
         ++c.room_count;
         ++c.pending;
         ++c.references;
-        take_place(m, *member.room);
-    }
-    void add_member(Member<T>& member, Work<T>& work) noexcept {
-        member.user->members.push_back(member);
-        count_in(member, work);
+        take_place(m, room);
+        if (oldest) {
+            Together::append(*oldest, m);
+            m.info = oldest->info;
+        } else {
+            m.user().rooms.push_back(m);
+            count_in(m, work);
+        }
     }
 
     /// Whether nobody holds its records but the room, which lets go of them at
     /// once if it can be taken, and whether its user has no other device there.
     [[nodiscard]] bool may_move(const Membership<T>& m) const noexcept {
-        return m.references == 1 && m.member->device_count == 1 && goes_at_once(m);
+        return m.references == 1 && Together::alone(m) && goes_at_once(m);
     }
     /// Who may move takes its records along to where its user is not yet; the
     /// outcome is that of a new membership and the end of this one. The caller has
@@ -162,8 +158,7 @@ public:
         --from.user_count;
         m.told = told;
         take_place(m, to);
-        m.member->room = &to;
-        count_in(*m.member, work);
+        count_in(m, work);
         if (from.connection_count == 0) work.schedule(from);
         release(from);
     }
@@ -176,23 +171,19 @@ public:
     /// before this returns. O(what waits for the connection).
     void end(Membership<T>& m, Cause cause, Work<T>& work) noexcept {
         Room& room = *m.room;
-        Member<T>& member = *m.member;
         m.dead = true;
         m.slot->target.store(nullptr, std::memory_order_release);
         m.connection->memberships.erase(m);
         if (m.connection->outbox) forget_traffic(m, work);
-        member.devices.erase(m);
+        const bool last = Together::alone(m);
+        part(m);
         --m.connection->room_count;
         --room.connection_count;
         room.count_encoding(m.connection->encoding, -1);
-        const bool last = --member.device_count == 0;
-        m.member = nullptr;
-        if (cause.told) events_.add(m.gone, m, EventKind::left, cause, last && !member.moved_on);
+        if (cause.told) events_.add(m.gone, m, EventKind::left, cause, last && !has_moved_on(m.user()));
         if (last) {
             --room.user_count;
-            member.user->members.erase(member);
-            if (room.news) room.news->went(member, work);
-            else work.trash.add(member);
+            if (room.news) room.news->went(m.user(), m.info, work);
         }
         if (room.news) room.news->changed = true;
         m.expelled = cause.cause == LeaveCause::removed;
@@ -412,9 +403,20 @@ private:
         room.active.store(true, std::memory_order_relaxed);
         if (room.news) room.news->changed = true;
     }
-    void count_in(Member<T>& member, Work<T>& work) noexcept {
-        ++member.room->user_count;
-        if (member.room->news) member.room->news->came(member, work);
+    void count_in(Membership<T>& m, Work<T>& work) noexcept {
+        ++m.room->user_count;
+        if (m.room->news) m.room->news->came(m.user(), work);
+    }
+    /// Its user's other devices in the room are left, if there are any; the next one leads them.
+    static void part(Membership<T>& m) noexcept {
+        auto& rooms = m.user().rooms;
+        if (Together::alone(m)) return rooms.erase(m);
+        if (rooms.contains(m)) rooms.replace(m, Together::next(m));
+        Together::leave(m);
+    }
+    /// Who may be in one room only, and has left another: it was entered before.
+    [[nodiscard]] bool has_moved_on(const User<T>& user) const noexcept {
+        return options_.membership == roomcast::Membership::one_room_per_user && !user.rooms.empty();
     }
 
     /// Out of every index but that of connections, where it stays to be

@@ -40,7 +40,7 @@ public:
         const auto* const from = join.from && !is_in(c, join.from->id) ? &join.from->id : nullptr;
         const Counts counts{room.user_count, room.connection_count};
         std::shared_ptr<const typename T::member_info> shared_info;
-        if (present) shared_info = m.member->info;
+        if (present) shared_info = m.info;
         bool told = false;
         {
             Unlocked unlocked(lock);

@@ -23,6 +23,8 @@ private:
     friend class List;
     template <class, class>
     friend class SlimList;
+    template <class, class>
+    friend class Circle;
 
     void link_before(Place& place) noexcept {
         previous_ = place.previous_;
@@ -119,6 +121,18 @@ public:
         if (node) erase(*node);
         return node;
     }
+    /// Of a node that is in no other list of the tag.
+    [[nodiscard]] bool contains(const T& node) const noexcept {
+        const Place& place = static_cast<const Link<Tag>&>(node);
+        return first_ == &place || place.linked();
+    }
+    /// `other` comes to stand where `node` stood.
+    void replace(T& node, T& other) noexcept {
+        Place& place = static_cast<Link<Tag>&>(node);
+        static_cast<Link<Tag>&>(other).link_before(place);
+        if (first_ == &place) first_ = &static_cast<Link<Tag>&>(other);
+        place.unlink();
+    }
     void erase(T& node) noexcept {
         Place& place = static_cast<Link<Tag>&>(node);
         if (!place.linked()) {
@@ -133,6 +147,36 @@ private:
     static T* to_node(Place* place) noexcept { return static_cast<T*>(static_cast<Link<Tag>*>(place)); }
 
     Place* first_ = nullptr;
+};
+
+/// Nodes in a circle that has no head: each stands for it, and may be alone.
+template <class T, class Tag>
+class Circle {
+public:
+    [[nodiscard]] static bool alone(const T& node) noexcept { return !static_cast<const Link<Tag>&>(node).linked(); }
+    [[nodiscard]] static T& next(const T& node) noexcept { return to_node(static_cast<const Link<Tag>&>(node).next_); }
+
+    /// Behind the last one, as seen from `first`.
+    static void append(T& first, T& node) noexcept {
+        static_cast<Link<Tag>&>(node).link_before(static_cast<Link<Tag>&>(first));
+    }
+    static void leave(T& node) noexcept { static_cast<Link<Tag>&>(node).unlink(); }
+
+    /// `visit(node)` for all, from `first` on; the node may then leave. O(nodes).
+    template <class Visit>
+    static void for_each(T& first, Visit&& visit) {
+        T* const last = &to_node(static_cast<Link<Tag>&>(first).previous_);
+        for (T* node = &first;;) {
+            T* const following = &next(*node);
+            const bool done = node == last;
+            visit(*node);
+            if (done) return;
+            node = following;
+        }
+    }
+
+private:
+    static T& to_node(Place* place) noexcept { return *static_cast<T*>(static_cast<Link<Tag>*>(place)); }
 };
 
 }  // namespace roomcast::detail

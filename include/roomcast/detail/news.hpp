@@ -38,11 +38,11 @@ public:
 
     private:
         friend class News;
-        void add(const Member<T>& member) noexcept {
-            ++member.user->references;
-            users_.push_back(member.user);
-            infos_.push_back(member.info);
-            names_.push_back({&member.user->id, infos_.back().get()});
+        void add(User<T>& user, const Info<T>& info) noexcept {
+            ++user.references;
+            users_.push_back(&user);
+            infos_.push_back(info);
+            names_.push_back({&user.id, infos_.back().get()});
         }
         std::vector<PresenceName<T>> names_;  // those who came, then those who went
         std::vector<User<T>*> users_;
@@ -64,23 +64,17 @@ public:
 
     // Who came and went. What nobody has heard of yet and is undone is not told.
 
-    void came(Member<T>& member, Work<T>& work) noexcept {
-        for (auto* gone = went_.front(); gone; gone = went_.next(*gone))
-            if (gone->user->hash == member.user->hash && gone->user->id == member.user->id) return forget(*gone, work);
-        if (make_room_for_name(work)) came_.push_back(member);
+    // O(names).
+
+    void came(User<T>& user, Work<T>& work) noexcept {
+        if (!forget(went_, user, work)) mention(came_, user, {}, work);
     }
-    /// `member` is given over: it is in no index any more.
-    void went(Member<T>& member, Work<T>& work) noexcept {
-        const bool heard_of = !Names::linked(member);
-        if (!heard_of) Names::unlink(member), --names_;
-        if (!heard_of || !make_room_for_name(work)) return work.trash.add(member);
-        ++member.user->references;
-        went_.push_back(member);
+    void went(User<T>& user, const Info<T>& info, Work<T>& work) noexcept {
+        if (!forget(came_, user, work)) mention(went_, user, info, work);
     }
     void clear(Work<T>& work) noexcept {
-        while (came_.pop_front()) {}
-        while (auto* gone = went_.front()) forget(*gone, work);
-        names_ = 0;
+        while (auto* mention = came_.front()) forget(*mention, work);
+        while (auto* mention = went_.front()) forget(*mention, work);
     }
 
     // What is due. `look_again` is called whenever something may have changed.
@@ -108,16 +102,16 @@ public:
         return true;
     }
     /// The names to tell with these counts: none, where memory has run out.
-    [[nodiscard]] Named take_names(const Counts& counts, Work<T>& work) noexcept {
+    [[nodiscard]] Named take_names(const RoomRecord<T>& room, const Counts& counts, Work<T>& work) noexcept {
         Named named;
         try {
             if (may_name(counts)) {
                 named.names_.reserve(names_);
                 named.users_.reserve(names_);
                 named.infos_.reserve(names_);
-                for (auto* member = came_.front(); member; member = came_.next(*member)) named.add(*member);
+                for (auto* m = came_.front(); m; m = came_.next(*m)) named.add(m->user, m->user.in(room)->info);
                 named.came_ = named.users_.size();
-                for (auto* member = went_.front(); member; member = went_.next(*member)) named.add(*member);
+                for (auto* m = went_.front(); m; m = went_.next(*m)) named.add(m->user, m->info);
             }
         } catch (const std::bad_alloc&) {
         }
@@ -126,8 +120,7 @@ public:
         return named;
     }
     void release(Named& named, Work<T>& work) noexcept {
-        for (User<T>* user : named.users_)
-            if (--user->references == 0) work.trash.add(*user);
+        for (User<T>* user : named.users_) release(*user, work);
     }
 
     void leave_out(time_point now) noexcept {
@@ -141,7 +134,7 @@ public:
     }
 
 private:
-    using Names = List<Member<T>, NewsTag>;
+    using Mentions = List<Mention<T>, NewsTag>;
 
     /// Lets a burst of joins end before the first word of it.
     static constexpr std::chrono::milliseconds delay{100};
@@ -149,25 +142,39 @@ private:
 
     [[nodiscard]] bool may_name(const Counts& counts) const noexcept { return !too_many_ && counts.users <= most_names_; }
 
-    /// False: nobody is named, this time.
-    bool make_room_for_name(Work<T>& work) noexcept {
-        if (names_ >= 2 * most_names_) too_many_ = true;
-        if (too_many_) clear(work);
-        else ++names_;
-        return !too_many_;
+    /// With too many names, or without memory for one, nobody is named, this time.
+    void mention(Mentions& mentions, User<T>& user, Info<T> info, Work<T>& work) noexcept {
+        if (too_many_) return;
+        auto* const made = names_ < 2 * most_names_ ? new (std::nothrow) Mention<T>(user, std::move(info)) : nullptr;
+        if (!made) {
+            too_many_ = true;
+            return clear(work);
+        }
+        ++user.references;
+        ++names_;
+        mentions.push_back(*made);
     }
-    void forget(Member<T>& gone, Work<T>& work) noexcept {
-        Names::unlink(gone);
+    /// Answers whether the user was mentioned there. Who comes back may have a new record.
+    bool forget(const Mentions& mentions, const User<T>& user, Work<T>& work) noexcept {
+        for (auto* m = mentions.front(); m; m = mentions.next(*m))
+            if (m->user.hash == user.hash && m->user.id == user.id) return forget(*m, work), true;
+        return false;
+    }
+    void forget(Mention<T>& mention, Work<T>& work) noexcept {
+        Mentions::unlink(mention);
         --names_;
-        if (--gone.user->references == 0) work.trash.add(*gone.user);
-        work.trash.add(gone);
+        release(mention.user, work);
+        work.trash.add(mention);
+    }
+    static void release(User<T>& user, Work<T>& work) noexcept {
+        if (--user.references == 0) work.trash.add(user);
     }
 
     const std::chrono::milliseconds spacing_;
     const std::size_t most_names_;
     Counts told_{};
     std::optional<time_point> told_at_{}, presence_due_{}, sampled_due_{};
-    Names came_, went_;
+    Mentions came_, went_;
     std::size_t names_ = 0;  // in both
     bool too_many_ = false;  // for names, until presence is told
 };

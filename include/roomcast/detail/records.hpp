@@ -43,8 +43,6 @@ struct RoomRecord;
 template <class T>
 struct Membership;
 template <class T>
-struct Member;
-template <class T>
 class Outbox;
 template <class T>
 struct MessageItem;
@@ -62,8 +60,8 @@ inline constexpr bool is_told = !std::is_same_v<typename T::events, SilentEvents
 struct EventTag;
 struct UserTag;
 struct DeviceTag;
+struct TogetherTag;
 struct ConnectionTag;
-struct MemberTag;
 struct QueueTag;
 struct ReadyTag;
 struct QuietTag;
@@ -102,39 +100,39 @@ struct NoInfo {
     void swap(std::shared_ptr<const None>&) noexcept {}
 };
 
+/// What a host keeps about a user in a room. Replaced, never changed: readers
+/// hold it without the lock.
+template <class T>
+using Info = std::conditional_t<std::is_same_v<typename T::member_info, None>, NoInfo,
+                                std::shared_ptr<const typename T::member_info>>;
+
 /// An account with at least one connection.
 template <class T>
 struct User : Indexed, Pooled {
     std::uint32_t device_count = 0;
-    std::uint32_t references = 0;                      // connections that name it
+    std::uint32_t references = 0;                      // connections that name it, and mentions
     typename T::user_id id;
     SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
-    SlimList<Member<T>, UserTag> members;              // its rooms
+    SlimList<Membership<T>, UserTag> rooms;            // of each that of its oldest device there
 
     User(typename T::user_id&& name, std::uint32_t h) noexcept : Indexed(h), id(std::move(name)) {}
-};
 
-/// A user in a room.
-template <class T>
-struct Member : Link<UserTag>, Link<NewsTag>, Pooled {
-    bool moved_on = false;  // the user has migrated; what is left here goes
-    std::uint32_t device_count = 0;
-    User<T>* user;
-    RoomRecord<T>* room;
-    SlimList<Membership<T>, MemberTag> devices;
-    // Replaced, never changed: readers hold it without the lock.
-    using Info = std::shared_ptr<const typename T::member_info>;
-    [[no_unique_address]] std::conditional_t<std::is_same_v<typename T::member_info, None>, NoInfo, Info> info;
-
-    Member(User<T>& u, RoomRecord<T>& r) noexcept : user(&u), room(&r) {}
+    /// That of its oldest device in the room; null: it is not there. O(rooms of the user).
+    [[nodiscard]] Membership<T>* in(const RoomRecord<T>& room) const noexcept {
+        for (auto* m = rooms.front(); m; m = rooms.next(*m))
+            if (m->room == &room) return m;
+        return nullptr;
+    }
 };
 
 /// What a connection hears when its membership has ended.
 enum class Farewell : std::uint8_t { none, left, removed };
 
-/// One connection in one room.
+/// One connection in one room. Those of one user's devices there are a circle,
+/// share their info, and are a member together.
 template <class T>
-struct Membership : Link<ConnectionTag>, Link<MemberTag>, Pooled {
+struct Membership : Link<ConnectionTag>, Link<UserTag>, Link<TogetherTag>, Pooled {
+    using Together = Circle<Membership<T>, TogetherTag>;
     using Slot = typename Slots<typename T::target, Membership<T>>::Slot;
 
     // The connection has heard of its join, or is about to. Written by whoever
@@ -149,20 +147,38 @@ struct Membership : Link<ConnectionTag>, Link<MemberTag>, Pooled {
     std::uint32_t references = 1;  // the room's own, until its slot is given up
     ConnectionRecord<T>* connection = nullptr;
     RoomRecord<T>* room = nullptr;
-    Member<T>* member = nullptr;
     Slot* slot = nullptr;
     // Read by the drainer without the lock; a change may meet a message that
     // is under way or not, so relaxed suffices.
     ROOMCAST_ATOMIC<std::uint64_t> tags{0};
     KeptReason reason{};           // for Farewell::removed
+    [[no_unique_address]] Info<T> info{};
     [[no_unique_address]] typename T::context context{};  // that of `leave`
     [[no_unique_address]] EventSlot<T, struct Entered> entered{};
     [[no_unique_address]] EventSlot<T, struct Gone> gone{};
+
+    [[nodiscard]] User<T>& user() const noexcept { return *connection->user; }
+    /// Whether it stands for its user among the room's members.
+    [[nodiscard]] bool leads() const noexcept { return user().rooms.contains(*this); }
+    /// That of all who are together; `other` is then the last holder of what they had.
+    void swap_info(std::shared_ptr<const typename T::member_info>& other) noexcept {
+        info.swap(other);
+        for (Membership* m = &Together::next(*this); m != this; m = &Together::next(*m)) m->info = info;
+    }
 
     /// It has left, and what it asked for before is not answered yet.
     [[nodiscard]] bool is_leaving() const noexcept {
         return farewell == Farewell::left && joins_queued + messages_queued != 0;
     }
+};
+
+/// Somebody whose coming or going is still to be told with the room's presence.
+template <class T>
+struct Mention : Link<NewsTag> {
+    User<T>& user;       // kept alive
+    const Info<T> info;  // of one who went
+
+    Mention(User<T>& u, Info<T>&& i) noexcept : user(u), info(std::move(i)) {}
 };
 
 /// What a removed connection is waiting for.

@@ -16,19 +16,16 @@ struct Pools {
     /// The memory of records that were destroyed without the lock.
     struct Remains {
         typename Pool<ConnectionRecord<T>>::Remains connections;
-        typename Pool<Member<T>>::Remains members;
         typename Pool<Membership<T>>::Remains memberships;
     };
     /// Up to `most` of each; answers whether any is left.
     bool take_back(Remains& remains, std::size_t most) noexcept {
         const bool more_connections = connections.take_back(remains.connections, most);
-        const bool more_members = members.take_back(remains.members, most);
-        return memberships.take_back(remains.memberships, most) || more_members || more_connections;
+        return memberships.take_back(remains.memberships, most) || more_connections;
     }
 
     Pool<User<T>> users;
     Pool<ConnectionRecord<T>> connections;
-    Pool<Member<T>> members;
     Pool<Membership<T>> memberships;
 };
 
@@ -39,7 +36,7 @@ struct Trash {
     Pools<T>& pools;
     SlimList<ConnectionRecord<T>, DeviceTag> connections;
     SlimList<Membership<T>, ConnectionTag> memberships;
-    SlimList<Member<T>, UserTag> members;
+    SlimList<Mention<T>, NewsTag> mentions;
     SlimList<Item<T>, QueueTag> items;
     SlimList<Outbox<T>, FlushTag> outboxes;
     SlimList<Log<T>, LogTag> logs;
@@ -50,12 +47,12 @@ struct Trash {
 
     void add(User<T>& user) noexcept { pools.users.free(user); }
     void add(Membership<T>& membership) noexcept {
-        if constexpr (std::is_trivially_destructible_v<typename T::context>) pools.memberships.free(membership);
+        if constexpr (no_info && std::is_trivially_destructible_v<typename T::context>) pools.memberships.free(membership);
         else memberships.push_back(membership);
     }
-    void add(Member<T>& member) noexcept {
-        if constexpr (std::is_same_v<typename T::member_info, None>) pools.members.free(member);
-        else members.push_back(member);
+    void add(Mention<T>& mention) noexcept {
+        if constexpr (no_info) delete &mention;
+        else mentions.push_back(mention);
     }
     void add(Item<T>& item) noexcept {
         if constexpr (std::is_trivially_destructible_v<typename T::context>) delete_item(&item);
@@ -63,7 +60,7 @@ struct Trash {
     }
 
     [[nodiscard]] bool empty() const noexcept {
-        return connections.empty() && memberships.empty() && members.empty() && items.empty() && outboxes.empty() &&
+        return connections.empty() && memberships.empty() && mentions.empty() && items.empty() && outboxes.empty() &&
                logs.empty();
     }
     /// Without the lock. What is left belongs to the pools.
@@ -72,11 +69,14 @@ struct Trash {
         while (auto* log = logs.pop_front()) delete log;
         while (auto* outbox = outboxes.pop_front()) delete outbox;
         while (auto* item = items.pop_front()) delete_item(item);
+        while (auto* mention = mentions.pop_front()) delete mention;
         while (auto* membership = memberships.pop_front()) remains.memberships.destroy(*membership);
-        while (auto* member = members.pop_front()) remains.members.destroy(*member);
         while (auto* connection = connections.pop_front()) remains.connections.destroy(*connection);
         return remains;
     }
+
+private:
+    static constexpr bool no_info = std::is_same_v<Info<T>, NoInfo>;
 };
 
 /// What one public operation leaves to be done after its bookkeeping. It

@@ -44,7 +44,7 @@ TEST_CASE("leaving all rooms answers each with its own `left`") {
     CHECK(w.rooms.room_count() == 0);
 }
 
-TEST_CASE("one device leaving does not take the user's others along") {
+TEST_CASE("one device leaving does not take the user's others along", "[invariant-1]") {
     World w;
     const auto one = w.member("ann/1", "r"), two = w.member("ann/2", "r");
     w.log->events.clear();

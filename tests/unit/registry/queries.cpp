@@ -41,6 +41,31 @@ TEST_CASE("members are shown with their connections and info") {
     CHECK(page.members[1].connections == std::vector<FakeConnection>{one, two});
 }
 
+TEST_CASE("what is known of a user in a room is the same by each of its devices there, whichever goes", "[invariant-1]") {
+    World w;
+    const auto known = [&] {
+        const auto page = w.rooms.members("r").members;
+        REQUIRE(page.size() == 1);
+        CHECK(w.rooms.info("r", "ann") == page[0].info);
+        return page[0].info->name + ' ' + std::to_string(page[0].connection_count);
+    };
+    const auto one = make_fake("ann/1"), two = make_fake("ann/2"), three = make_fake("ann/3");
+    REQUIRE(w.rooms.join(one, {.user = "ann", .room = "r", .info = Info("Ann")}));
+    REQUIRE(w.join(two, "r"));
+    CHECK(known() == "Ann 2");
+    w.rooms.disconnect(one);
+    CHECK(known() == "Ann 1");
+    REQUIRE(w.rooms.join(three, {.user = "ann", .room = "r", .info = Info("Anna"), .update_info = true}));
+    CHECK(known() == "Anna 2");
+    REQUIRE(w.join(one, "r"));
+    REQUIRE(w.rooms.set_info("r", "ann", Info("Annie")));
+    CHECK(known() == "Annie 3");
+    w.rooms.disconnect(two);
+    CHECK(known() == "Annie 2");
+    w.rooms.disconnect(three);
+    CHECK(known() == "Annie 1");
+}
+
 TEST_CASE("pages of members show everybody who stays, while others leave and come", "[invariant-15]") {
     World w;
     std::vector<FakeConnection> members;
