@@ -358,8 +358,10 @@ private:
 
     // What `send` reads, together.
     Worker* worker_ = nullptr;
+    std::atomic<std::size_t> in_transit_ = 0;  // bytes in the worker's inbox and in output_
     int fd_ = -1;
     std::atomic<std::uint8_t> gate_ = unopened;
+
     std::atomic<bool> refused_ = false;  // an answer was busy; `writable` is owed
     Phase phase_ = Phase::opening;
     bool pinged_ = false;
@@ -367,8 +369,7 @@ private:
     bool end_of_input_ = false;
     bool tell_writable_ = false;
     CloseCode close_code_ = CloseCode::normal;
-    std::atomic<std::uint32_t> handed_over_ = 0;  // frames in the worker's inbox
-    std::atomic<std::size_t> in_transit_ = 0;     // bytes there and in output_
+    std::atomic<std::uint32_t> handed_over_ = 0;  // frames in the inbox
 
     /// Of what comes at once, the first bytes: as a rule all.
     std::array<char, 256> first_;
