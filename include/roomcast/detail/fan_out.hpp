@@ -16,6 +16,8 @@ namespace roomcast::detail {
 
 /// A message that goes to all of a room past its queue; it is never stored.
 struct Express {
+    static constexpr bool fetches_all = false;
+
     const Frame& payload;
     MessageClass message_class;
     std::uint64_t key;
@@ -69,6 +71,9 @@ private:
     /// Who gets a parcel, and in which form.
     class Audience {
     public:
+        /// A message that waited for its turn may find few of a small room's members in the caches.
+        static constexpr bool fetches_all = true;
+
         explicit Audience(const Parcel<T>& parcel) noexcept
             : parcel_(&parcel), first_(static_cast<const MessageItem<T>*>(parcel.messages.front())) {
             const auto encoding = static_cast<std::size_t>(parcel.encodings ? std::countr_zero(parcel.encodings) : 0);
@@ -149,6 +154,8 @@ private:
         const std::size_t readable = cursor.readable();
         const std::size_t fetching = std::min(count, readable > ahead ? readable - ahead : 0);
         Slot* const slot = cursor.at();
+        if (Who::fetches_all && fetching == 0)
+            for (Slot* s = slot; s != slot + count; ++s) fetch(*s);
         return reach<selective, true>(room, audience, slot, slot + fetching, work) &&
                reach<selective, false>(room, audience, slot + fetching, slot + count, work);
     }
@@ -157,7 +164,7 @@ private:
         PieceFor piece(audience.piece(), static_cast<std::size_t>(end - slot));
         for (; slot != end; ++slot) {
             if (room.closed.load(std::memory_order_relaxed)) [[unlikely]] return false;
-            if constexpr (fetch_ahead) __builtin_prefetch(slot[ahead].target.load(std::memory_order_relaxed), 1);
+            if constexpr (fetch_ahead) fetch(slot[ahead]);
             Target* const target = slot->target.load(std::memory_order_acquire);
             if (!target || (selective && audience.looks_at(target))) [[unlikely]] {
                 reach_one(audience, *slot, target, work);
@@ -168,6 +175,8 @@ private:
         }
         return true;
     }
+
+    static void fetch(const Slot& slot) noexcept { __builtin_prefetch(slot.target.load(std::memory_order_relaxed), 1); }
 
     /// One whose membership has to be looked at.
     template <class Who>
