@@ -13,7 +13,8 @@
 namespace roomcast {
 
 /// Immutable bytes that many holders share: a message as it goes out on the
-/// wire. Copying costs one atomic increment; the last holder frees the bytes.
+/// wire. Copying costs one atomic increment; the last holder frees the bytes (or
+/// FrameCopies soon after it).
 /// An adapter that cannot write at once keeps a copy of the frame, not of the
 /// bytes.
 ///

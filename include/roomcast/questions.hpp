@@ -181,8 +181,8 @@ public:
     /// What the host keeps about a user in a room; null when there is none.
     [[nodiscard]] std::shared_ptr<const member_info> info(room_view room, user_view user) const {
         const auto lock = engine_.lock();
-        const auto* member = find_member(room, user);
-        return member ? std::shared_ptr<const member_info>(member->info) : nullptr;
+        const auto* oldest = find_member(room, user);
+        return oldest ? std::shared_ptr<const member_info>(oldest->info) : nullptr;
     }
 
     /// The number of the room's last message, and its epoch.

@@ -37,7 +37,8 @@ class Room;
 /// `send` and `send_to_user` send at once, also there.
 ///
 /// A join, leave or publish costs O(1) and the rooms of that connection or
-/// user; removing costs O(what is removed). Joining, attaching, creating,
+/// user; removing costs O(what is removed). In a room that names who comes and
+/// goes a join or an end costs O(names that wait), too. Joining, attaching, creating,
 /// publishing, sending and asking may throw std::bad_alloc; then nothing
 /// changed, but that `broadcast_all` may have reached some rooms. Leaving,
 /// disconnecting and removing never fail.
@@ -339,9 +340,9 @@ public:
     bool set_info(room_view room, user_view user, member_info info) {
         auto made = make_info(std::move(info));  // what it replaces is freed without the lock, too
         const auto lock = engine_.lock();
-        auto* member = this->find_member(room, user);
-        if (member) member->swap_info(made);
-        return member != nullptr;
+        auto* oldest = this->find_member(room, user);
+        if (oldest) oldest->swap_info(made);
+        return oldest != nullptr;
     }
 
     /// The bits that filters look at; a message under way may meet the old

@@ -114,7 +114,7 @@ public:
         // The new place first, so that the user is never without one.
         directory_.enter(m, *connection_, room, oldest_, !item, work_);
         if (!device_added || join.update_info) m.swap_info(info);  // the old one is freed without the lock
-        if (!device_added) oldest_ = &m;
+        if (!device_added) oldest_ = &m;  // of those who follow
         const bool left_from = leaving_ || (leaving_alone_ && Together::alone(*leaving_alone_));
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
                                 left_from, followers.size() + 1);
@@ -236,6 +236,7 @@ private:
     [[nodiscard]] bool is_other(const Membership<T>& m) const noexcept {
         return m.connection != connection_ && m.connection != replaced_;
     }
+    /// Where there is such a room.
     [[nodiscard]] std::size_t others() const noexcept {
         std::size_t count = 0;
         Together::for_each(*leaving_, [&](const Membership<T>& m) { count += is_other(m); });

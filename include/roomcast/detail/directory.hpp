@@ -163,7 +163,7 @@ public:
         release(from);
     }
 
-    // Unmaking. Nothing here needs memory or fails.
+    // Unmaking. Nothing here takes memory or fails.
 
     /// Ends one membership: nothing that waits of it is sent any more, but for the
     /// answer to its join. Its farewell
@@ -414,7 +414,7 @@ private:
         if (rooms.contains(m)) rooms.replace(m, Together::next(m));
         Together::leave(m);
     }
-    /// Who may be in one room only, and has left another: it was entered before.
+    /// Once its devices have left a room: it is in another, which it entered first.
     [[nodiscard]] bool has_moved_on(const User<T>& user) const noexcept {
         return options_.membership == roomcast::Membership::one_room_per_user && !user.rooms.empty();
     }

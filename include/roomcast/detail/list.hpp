@@ -162,7 +162,7 @@ public:
     }
     static void leave(T& node) noexcept { static_cast<Link<Tag>&>(node).unlink(); }
 
-    /// `visit(node)` for all, from `first` on; the node may then leave. O(nodes).
+    /// `visit(node)` for all, from `first` on; the visited node, and no other, may leave meanwhile. O(nodes).
     template <class Visit>
     static void for_each(T& first, Visit&& visit) {
         T* const last = &to_node(static_cast<Link<Tag>&>(first).previous_);

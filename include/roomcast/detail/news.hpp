@@ -8,8 +8,10 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "roomcast/config.hpp"
 #include "roomcast/detail/fair_sampler.hpp"
 #include "roomcast/detail/later.hpp"
 #include "roomcast/detail/work.hpp"
@@ -58,6 +60,10 @@ public:
         : sampler(options.rate, hash),
           spacing_(options.presence),
           most_names_(spacing_.count() > 0 ? options.presence_names : 0) {}
+    ~News() {
+        ROOMCAST_ASSERT(came_.empty() && went_.empty());
+        while (auto* spare = spares_.pop_front()) delete spare;
+    }
 
     FairSampler<typename T::user_id> sampler;
     bool changed = false;  ///< the counts, since presence was told
@@ -66,15 +72,20 @@ public:
 
     // O(names).
 
+    /// Takes memory for its coming and its going; there being none, nobody is named.
     void came(User<T>& user, Work<T>& work) noexcept {
-        if (!forget(went_, user, work)) mention(came_, user, {}, work);
+        ++users_;
+        const bool is_back = forget(went_, user, work);
+        make_spare();
+        if (!is_back) mention(came_, user, {}, work);
     }
     void went(User<T>& user, const Info<T>& info, Work<T>& work) noexcept {
+        --users_;
         if (!forget(came_, user, work)) mention(went_, user, info, work);
     }
     void clear(Work<T>& work) noexcept {
-        while (auto* mention = came_.front()) forget(*mention, work);
-        while (auto* mention = went_.front()) forget(*mention, work);
+        while (auto* mention = came_.front()) forget(came_, *mention, work);
+        while (auto* mention = went_.front()) forget(went_, *mention, work);
     }
 
     // What is due. `look_again` is called whenever something may have changed.
@@ -109,14 +120,15 @@ public:
                 named.names_.reserve(names_);
                 named.users_.reserve(names_);
                 named.infos_.reserve(names_);
-                for (auto* m = came_.front(); m; m = came_.next(*m)) named.add(m->user, m->user.in(room)->info);
+                for (auto* m = came_.front(); m; m = came_.next(*m)) named.add(*m->user, m->user->in(room)->info);
                 named.came_ = named.users_.size();
-                for (auto* m = went_.front(); m; m = went_.next(*m)) named.add(m->user, m->info);
+                for (auto* m = went_.front(); m; m = went_.next(*m)) named.add(*m->user, m->info);
             }
         } catch (const std::bad_alloc&) {
         }
         clear(work);
         too_many_ = false;
+        while (spare_count_ < users_ && make_spare()) {}
         return named;
     }
     void release(Named& named, Work<T>& work) noexcept {
@@ -142,29 +154,47 @@ private:
 
     [[nodiscard]] bool may_name(const Counts& counts) const noexcept { return !too_many_ && counts.users <= most_names_; }
 
-    /// With too many names, or without memory for one, nobody is named, this time.
+    /// One for each user who may still go, as many as can be named: a removal needs no memory.
+    bool make_spare() noexcept {
+        if (names_ + spare_count_ >= 2 * most_names_) return false;
+        auto* const made = new (std::nothrow) Mention<T>;
+        if (!made) return false;
+        spares_.push_back(*made);
+        ++spare_count_;
+        return true;
+    }
+    /// With too many names, or no memory for one, nobody is named this time.
     void mention(Mentions& mentions, User<T>& user, Info<T> info, Work<T>& work) noexcept {
         if (too_many_) return;
-        auto* const made = names_ < 2 * most_names_ ? new (std::nothrow) Mention<T>(user, std::move(info)) : nullptr;
-        if (!made) {
+        if (spare_count_ == 0) {
             too_many_ = true;
             return clear(work);
         }
-        ++user.references;
+        auto& mention = *spares_.pop_front();
+        --spare_count_;
         ++names_;
-        mentions.push_back(*made);
+        ++user.references;
+        mention.user = &user;
+        mention.info = std::move(info);
+        mentions.push_back(mention);
     }
     /// Answers whether the user was mentioned there. Who comes back may have a new record.
-    bool forget(const Mentions& mentions, const User<T>& user, Work<T>& work) noexcept {
-        for (auto* m = mentions.front(); m; m = mentions.next(*m))
-            if (m->user.hash == user.hash && m->user.id == user.id) return forget(*m, work), true;
+    bool forget(Mentions& mentions, const User<T>& user, Work<T>& work) noexcept {
+        for (auto* m = mentions.front(); m; m = mentions.next(*m)) {
+            if (m->user->hash != user.hash || m->user->id != user.id) continue;
+            forget(mentions, *m, work);
+            return true;
+        }
         return false;
     }
-    void forget(Mention<T>& mention, Work<T>& work) noexcept {
+    void forget(Mentions& mentions, Mention<T>& mention, Work<T>& work) noexcept {
         Mentions::unlink(mention);
         --names_;
-        release(mention.user, work);
-        work.trash.add(mention);
+        release(*std::exchange(mention.user, nullptr), work);
+        // What holds an info is freed without the lock.
+        if (&mentions == &went_ || spare_count_ >= users_) return work.trash.add(mention);
+        spares_.push_back(mention);
+        ++spare_count_;
     }
     static void release(User<T>& user, Work<T>& work) noexcept {
         if (--user.references == 0) work.trash.add(user);
@@ -174,8 +204,10 @@ private:
     const std::size_t most_names_;
     Counts told_{};
     std::optional<time_point> told_at_{}, presence_due_{}, sampled_due_{};
-    Mentions came_, went_;
-    std::size_t names_ = 0;  // in both
+    Mentions came_, went_, spares_;
+    std::size_t names_ = 0;  // in the first two
+    std::size_t spare_count_ = 0;
+    std::size_t users_ = 0;  // in the room
     bool too_many_ = false;  // for names, until presence is told
 };
 

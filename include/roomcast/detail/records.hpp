@@ -110,7 +110,7 @@ using Info = std::conditional_t<std::is_same_v<typename T::member_info, None>, N
 template <class T>
 struct User : Indexed, Pooled {
     std::uint32_t device_count = 0;
-    std::uint32_t references = 0;                      // connections that name it, and mentions
+    std::uint32_t references = 0;                      // of connections, mentions, and names about to be told
     typename T::user_id id;
     SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
     SlimList<Membership<T>, UserTag> rooms;            // of each that of its oldest device there
@@ -160,7 +160,7 @@ struct Membership : Link<ConnectionTag>, Link<UserTag>, Link<TogetherTag>, Poole
     [[nodiscard]] User<T>& user() const noexcept { return *connection->user; }
     /// Whether it stands for its user among the room's members.
     [[nodiscard]] bool leads() const noexcept { return user().rooms.contains(*this); }
-    /// That of all who are together; `other` is then the last holder of what they had.
+    /// That of all who are together; `other` keeps what they had alive. O(those).
     void swap_info(std::shared_ptr<const typename T::member_info>& other) noexcept {
         info.swap(other);
         for (Membership* m = &Together::next(*this); m != this; m = &Together::next(*m)) m->info = info;
@@ -175,10 +175,8 @@ struct Membership : Link<ConnectionTag>, Link<UserTag>, Link<TogetherTag>, Poole
 /// Somebody whose coming or going is still to be told with the room's presence.
 template <class T>
 struct Mention : Link<NewsTag> {
-    User<T>& user;       // kept alive
-    const Info<T> info;  // of one who went
-
-    Mention(User<T>& u, Info<T>&& i) noexcept : user(u), info(std::move(i)) {}
+    User<T>* user = nullptr;                   // kept alive; null while there is nobody to mention
+    [[no_unique_address]] Info<T> info{};      // of one who went
 };
 
 /// What a removed connection is waiting for.

@@ -29,7 +29,7 @@ struct Pools {
     Pool<Membership<T>> memberships;
 };
 
-/// Records whose last reference is gone. Those that hold things of the host
+/// Records that nobody needs any more. Those that hold things of the host
 /// (handles, infos, contexts) are freed without the lock.
 template <class T>
 struct Trash {

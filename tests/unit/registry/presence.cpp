@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "unit/allocations.hpp"
 #include "unit/registry/world.hpp"
 
 namespace {
@@ -135,6 +136,36 @@ TEST_CASE("more comings and goings than can be named are told as counts") {
     w.rooms.disconnect(others[0]);
     w.after(1s);
     CHECK(presence(ann) == Texts{"=r 1/1 -u1"});
+}
+
+TEST_CASE("who goes while there is no memory is named all the same, also in a room that was too large for it", "[invariant-9]") {
+    struct Plain : DefaultTraits {
+        using clock = ManualClock;
+    };
+    ManualClock clock;
+    RoomRegistry<FakeConnection, Plain> rooms({.room = told(2).room}, {.clock = clock});
+    std::vector<FakeConnection> all;
+    for (const auto& name : numbered("u", 1, 9)) {
+        all.push_back(make_fake(name));
+        REQUIRE(rooms.join(all.back(), {.user = name, .room = "r"}));
+    }
+    const auto heard = [&] {
+        clock.advance(1s);
+        rooms.poll();
+        const Texts texts = all[0]->take_frames();
+        return texts.empty() ? std::string() : texts.back();
+    };
+    heard();
+    while (all.size() > 3) {
+        rooms.disconnect(all.back());
+        all.pop_back();
+        CHECK(heard().find("went") == std::string::npos);
+    }
+    {
+        const unit::allocations::Failure no_memory(1, true);
+        rooms.disconnect(all.back());
+    }
+    CHECK(heard().find(R"("went":["u3"])") != std::string::npos);
 }
 
 TEST_CASE("twice as many comings and goings are named as a room that is named has users, and no more") {
