@@ -93,7 +93,7 @@ public:
         auto room = std::make_unique<Room>(id, hash_(id), options, new_epoch());
         if (options.history != 0)
             room->log = std::make_unique<Log<T>>(HistoryBounds{options.history, options.history_bytes, options.history_age});
-        if (News<T>::wanted(options)) room->news = std::make_unique<News<T>>(options, hash_);
+        if (News<T>::wanted(options)) room->news = std::make_unique<News<T>>(*room, hash_);
         room->plain = !room->log && !room->news && options.batch_window.count() <= 0;
         return room;
     }

@@ -56,10 +56,12 @@ public:
         return options.presence.count() > 0 || options.rate.per_second > 0;
     }
 
-    News(const Options& options, const SeededHash& hash)
-        : sampler(options.rate, hash),
-          spacing_(options.presence),
-          most_names_(spacing_.count() > 0 ? options.presence_names : 0) {}
+    /// The room has counted whoever came or went before this hears of it.
+    News(const RoomRecord<T>& room, const SeededHash& hash)
+        : sampler(room.options.rate, hash),
+          room_(room),
+          spacing_(room.options.presence),
+          most_names_(spacing_.count() > 0 ? room.options.presence_names : 0) {}
     ~News() {
         ROOMCAST_ASSERT(came_.empty() && went_.empty());
         while (auto* spare = spares_.pop_front()) delete spare;
@@ -68,19 +70,15 @@ public:
     FairSampler<typename T::user_id> sampler;
     bool changed = false;  ///< the counts, since presence was told
 
-    // Who came and went. What nobody has heard of yet and is undone is not told.
-
-    // O(names).
+    // Who came and went. What nobody has heard of yet and is undone is not told. O(names).
 
     /// Takes memory for its coming and its going; there being none, nobody is named.
     void came(User<T>& user, Work<T>& work) noexcept {
-        ++users_;
         const bool is_back = forget(went_, user, work);
         make_spare();
         if (!is_back) mention(came_, user, {}, work);
     }
     void went(User<T>& user, const Info<T>& info, Work<T>& work) noexcept {
-        --users_;
         if (!forget(came_, user, work)) mention(went_, user, info, work);
     }
     void clear(Work<T>& work) noexcept {
@@ -113,14 +111,14 @@ public:
         return true;
     }
     /// The names to tell with these counts: none, where memory has run out.
-    [[nodiscard]] Named take_names(const RoomRecord<T>& room, const Counts& counts, Work<T>& work) noexcept {
+    [[nodiscard]] Named take_names(const Counts& counts, Work<T>& work) noexcept {
         Named named;
         try {
             if (may_name(counts)) {
                 named.names_.reserve(names_);
                 named.users_.reserve(names_);
                 named.infos_.reserve(names_);
-                for (auto* m = came_.front(); m; m = came_.next(*m)) named.add(*m->user, m->user->in(room)->info);
+                for (auto* m = came_.front(); m; m = came_.next(*m)) named.add(*m->user, m->user->in(room_)->info);
                 named.came_ = named.users_.size();
                 for (auto* m = went_.front(); m; m = went_.next(*m)) named.add(*m->user, m->info);
             }
@@ -128,7 +126,7 @@ public:
         }
         clear(work);
         too_many_ = false;
-        while (spare_count_ < users_ && make_spare()) {}
+        while (spare_count_ < room_.user_count && make_spare()) {}
         return named;
     }
     void release(Named& named, Work<T>& work) noexcept {
@@ -192,7 +190,7 @@ private:
         --names_;
         release(*std::exchange(mention.user, nullptr), work);
         // What holds an info is freed without the lock.
-        if (&mentions == &went_ || spare_count_ >= users_) return work.trash.add(mention);
+        if (&mentions == &went_ || spare_count_ >= room_.user_count) return work.trash.add(mention);
         spares_.push_back(mention);
         ++spare_count_;
     }
@@ -200,6 +198,7 @@ private:
         if (--user.references == 0) work.trash.add(user);
     }
 
+    const RoomRecord<T>& room_;
     const std::chrono::milliseconds spacing_;
     const std::size_t most_names_;
     Counts told_{};
@@ -207,7 +206,6 @@ private:
     Mentions came_, went_, spares_;
     std::size_t names_ = 0;  // in the first two
     std::size_t spare_count_ = 0;
-    std::size_t users_ = 0;  // in the room
     bool too_many_ = false;  // for names, until presence is told
 };
 

@@ -398,7 +398,7 @@ private:
                      [&] { return core_.events.sampled(SampledEvent<T>{room.id, left_out}); });
         const Counts counts{room.user_count, room.connection_count};
         if (!news.take_presence(now, counts)) return;
-        auto names = news.take_names(room, counts, work);
+        auto names = news.take_names(counts, work);
         announce(room, MessageClass::bulk, presence_key, lock, [&] {
             const auto infos = names.take_infos();
             return core_.events.presence(names.event(room.id, counts));
