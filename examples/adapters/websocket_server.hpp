@@ -13,6 +13,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -39,6 +40,7 @@ namespace roomcast::adapters {
 /// | `HttpResponse on_http(const HttpRequest&)` | every request but those to the WebSocket's path |
 /// | `std::shared_ptr<Session> make_session()` | optional; default: `std::make_shared<Session>()` |
 /// | `on_flood(const std::shared_ptr<Session>&)` | optional; it pings without measure: end it, as others are ended; once; default: closed with 4101 |
+/// | `cork()` | optional; returns what lives while the messages of one round of a worker are handled (see roomcast::Cork) |
 /// | `int refusal(const HttpRequest&)` | optional; a status to refuse an upgrade with (503 while draining), or 0 |
 /// | `on_foreign_origin(const HttpRequest&)` | optional; an upgrade was refused with 403: say how to allow it |
 ///
@@ -179,6 +181,32 @@ private:
         }
     }
 
+    /// From here on until what is ready now has been handled. What one session's
+    /// message leads to comes before its next one.
+    void cork(const WebSocketSession& session) {
+        struct Round {
+            struct Corked {
+                explicit Corked(Host& host) : cork(host.cork()) {}
+                decltype(std::declval<Host&>().cork()) cork;
+            };
+            std::optional<Corked> corked;
+            const WebSocketSession* last = nullptr;
+            bool ends = false;  // it is posted
+        };
+        thread_local Round round;  // of the worker
+        if (round.last == &session) round.corked.reset();
+        if (!round.ends) {
+            asio::post(Worker::current()->context(), [] {
+                round.corked.reset();
+                round.last = nullptr;
+                round.ends = false;
+            });
+            round.ends = true;
+        }
+        round.last = &session;
+        if (!round.corked) round.corked.emplace(host_);
+    }
+
     static std::shared_ptr<Session> own(const std::shared_ptr<WebSocketSession>& session) {
         return std::static_pointer_cast<Session>(session);
     }
@@ -197,7 +225,10 @@ private:
         guarded(session, [&] { host_.on_open(own(session)); });
     }
     void message(const std::shared_ptr<WebSocketSession>& session, std::string_view text) noexcept override {
-        guarded(session, [&] { host_.on_message(own(session), text); });
+        guarded(session, [&] {
+            if constexpr (requires { host_.cork(); }) cork(*session);
+            host_.on_message(own(session), text);
+        });
     }
     void writable(const std::shared_ptr<WebSocketSession>& session) noexcept override {
         guarded(session, [&] { host_.on_writable(own(session)); });

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include <roomcast/cork.hpp>
 #include <spdlog/spdlog.h>
 
 #include "adapters/websocket_server.hpp"
@@ -76,6 +77,7 @@ public:
         spdlog::debug("connection {} from {}", connection_text(c->chat().id()), c->remote_address());
         comments_.opened(c);
     }
+    [[nodiscard]] auto cork() { return roomcast::Cork(comments_.rooms()); }
     void on_message(const Handle& c, std::string_view text) { comments_.received(c, text); }
     void on_writable(const Handle& c) { comments_.writable(c); }
     void on_close(const Handle& c) {

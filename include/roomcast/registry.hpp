@@ -26,6 +26,8 @@ namespace roomcast {
 
 template <connection Connection, class Traits>
 class Room;
+template <connection Connection, class Traits>
+class Cork;
 
 /// Knows who is in which room, and brings each room's messages to its members
 /// in one order. It owns handles of connections, no socket and no thread.
@@ -33,8 +35,8 @@ class Room;
 /// All that it has to send, close or tell is done by the calling thread after
 /// its lock is released, so every callback may call back. An operation called
 /// from a callback takes effect at once; what follows from it (messages,
-/// farewells, closes) is done by the outermost operation of that thread. Only
-/// `send` and `send_to_user` send at once, also there.
+/// farewells, closes) is done by the outermost operation of that thread, or by
+/// its Cork. Only `send` and `send_to_user` send at once, also there.
 ///
 /// A join, leave or publish costs O(1) and the rooms of that connection or
 /// user; removing costs O(what is removed). In a room that names who comes and
@@ -365,6 +367,8 @@ public:
 private:
     template <connection C, class Tr>
     friend class Room;
+    template <connection C, class Tr>
+    friend class Cork;
 
     [[nodiscard]] bool shutting_down() const noexcept { return engine_.shutting_down(); }
 

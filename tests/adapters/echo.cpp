@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 
+#include <future>
+#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "adapters/client.hpp"
@@ -50,6 +53,39 @@ TEST_CASE("messages that come at once are told in order, wherever a read ends") 
     for (std::size_t size = 0; size < 300; ++size) all += Client::frame(1, text(size));
     client.write(all);
     for (std::size_t size = 0; size < 300; ++size) CHECK(client.read_frame().text(text(size)));
+}
+
+TEST_CASE("messages that are ready together are handled under one cork, but for those of one session") {
+    std::mutex mutex;
+    std::vector<std::string> log;
+    std::promise<void> entered, go_on;
+    const auto note = [&](std::string what) {
+        const std::lock_guard lock(mutex);
+        log.push_back(std::move(what));
+    };
+    RunningServer running([&](EchoHost& host) {
+        host.corked = [&](bool begins) { note(begins ? "(" : ")"); };
+        host.message = [&](const EchoHost::Handle&, std::string_view text) {
+            note(std::string(text));
+            if (text != "wait") return;
+            entered.set_value();
+            go_on.get_future().wait();
+        };
+    });
+    Client first(running.port()), second(running.port()), third(running.port());
+    second.open();
+    third.open();
+    first.open().send_text("wait");
+    entered.get_future().wait();
+    second.write(Client::frame(1, "a"));
+    third.write(Client::frame(1, "b") + Client::frame(1, "c"));
+    go_on.set_value();
+    const std::vector<std::string> expected{"(", "wait", ")", "(", "a", "b", ")", "(", "c", ")"};
+    CHECK(eventually([&] {
+        const std::lock_guard lock(mutex);
+        return log.size() >= expected.size();
+    }));
+    CHECK(log == expected);
 }
 
 TEST_CASE("a peer that ends its side is heard out first, wherever a read ends") {

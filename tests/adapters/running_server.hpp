@@ -36,6 +36,7 @@ struct EchoHost {
     std::function<void(const Handle&, std::string_view)> message = [](const Handle& session, std::string_view text) {
         session->send(WebSocketSession::text_frame(text));
     };
+    std::function<void(bool begins)> corked = [](bool) {};
     std::function<void(const Handle&)> room_again;
     std::function<void(const Handle&)> closed;
     std::function<HttpResponse(const HttpRequest&)> http = [](const HttpRequest& request) {
@@ -53,6 +54,14 @@ struct EchoHost {
         ++opens;
         if (opened) opened(session);
     }
+    struct Cork {
+        EchoHost& host;
+        explicit Cork(EchoHost& owner) : host(owner) { host.corked(true); }
+        ~Cork() { host.corked(false); }
+        Cork(const Cork&) = delete;
+        Cork& operator=(const Cork&) = delete;
+    };
+    Cork cork() { return Cork(*this); }
     void on_message(const Handle& session, std::string_view text) { message(session, text); }
     void on_writable(const Handle& session) {
         if (room_again) room_again(session);

@@ -16,8 +16,6 @@ namespace roomcast::detail {
 
 /// A message that goes to all of a room past its queue; it is never stored.
 struct Express {
-    static constexpr bool fetches_all = false;
-
     const Frame& payload;
     MessageClass message_class;
     std::uint64_t key;
@@ -46,6 +44,22 @@ class FanOut {
 public:
     explicit FanOut(Courier<T>& courier) noexcept : courier_(courier) {}
 
+    /// What the first members point to, before a message that waited for its turn is
+    /// made ready: it may find few of them in the caches. Two lines of each: a session
+    /// begins anywhere in its first.
+    static void fetch_first(typename Room::Places::Cursor cursor) noexcept {
+        for (std::size_t left = ahead; left != 0 && !cursor.done();) {
+            const std::size_t count = cursor.run(left);
+            for (Slot* slot = cursor.at(); slot != cursor.at() + count; ++slot) {
+                fetch(*slot);
+                if (Target* const target = slot->target.load(std::memory_order_relaxed))
+                    __builtin_prefetch(reinterpret_cast<const char*>(target) + 64, 1);
+            }
+            cursor.advance(count);
+            left -= count;
+        }
+    }
+
     /// Goes on from where the room's cursor is. Answers whether all have been
     /// reached; otherwise the budget is used up, somebody is to be reaped
     /// first, or the room has closed.
@@ -71,9 +85,6 @@ private:
     /// Who gets a parcel, and in which form.
     class Audience {
     public:
-        /// A message that waited for its turn may find few of a small room's members in the caches.
-        static constexpr bool fetches_all = true;
-
         explicit Audience(const Parcel<T>& parcel) noexcept
             : parcel_(&parcel), first_(static_cast<const MessageItem<T>*>(parcel.messages.front())) {
             const auto encoding = static_cast<std::size_t>(parcel.encodings ? std::countr_zero(parcel.encodings) : 0);
@@ -154,8 +165,6 @@ private:
         const std::size_t readable = cursor.readable();
         const std::size_t fetching = std::min(count, readable > ahead ? readable - ahead : 0);
         Slot* const slot = cursor.at();
-        if (Who::fetches_all && fetching == 0)
-            for (Slot* s = slot; s != slot + count; ++s) fetch(*s);
         return reach<selective, true>(room, audience, slot, slot + fetching, work) &&
                reach<selective, false>(room, audience, slot + fetching, slot + count, work);
     }

@@ -219,7 +219,7 @@ private:
             room.seq.store(0, std::memory_order_relaxed);
         }
         const std::uint8_t encodings = room.encodings_in_use();
-        room.cursor = room.places.walk();  // whoever comes from now on has not been told of the join
+        begin_walk(room);  // whoever comes from now on has not been told of the join
         const bool barred = message.publisher && message.publisher->expelled;
         const bool followed = grows(room);
         bool done = false;
@@ -272,10 +272,15 @@ private:
         return taken;
     }
 
+    static void begin_walk(Room& room) noexcept {
+        room.cursor = room.places.walk();
+        FanOut<T>::fetch_first(room.cursor);
+    }
+
     /// Sends the parcel, or goes on with it.
     void send(Room& room, Budget<T>& budget, Lock& lock, Work<T>& work) noexcept {
         bool done;
-        if (!room.parcel.under_way) room.cursor = room.places.walk();
+        if (!room.parcel.under_way) begin_walk(room);
         {
             Unlocked unlocked(lock);
             done = walk(room, budget, work);
