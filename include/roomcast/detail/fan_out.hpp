@@ -165,15 +165,21 @@ private:
         const std::size_t readable = cursor.readable();
         const std::size_t fetching = std::min(count, readable > ahead ? readable - ahead : 0);
         Slot* const slot = cursor.at();
-        return reach<selective, true>(room, audience, slot, slot + fetching, work) &&
-               reach<selective, false>(room, audience, slot + fetching, slot + count, work);
+        Slot* const last = slot + fetching;  // behind the last for which another is fetched
+        const bool reached = room.places.size() < many
+                                 ? reach<selective, Fetching::to_stay>(room, audience, slot, last, work)
+                                 : reach<selective, Fetching::to_pass>(room, audience, slot, last, work);
+        return reached && reach<selective, Fetching::nothing>(room, audience, last, slot + count, work);
     }
-    template <bool selective, bool fetch_ahead, class Who>
+    /// Those of many members are gone from the caches before the next message comes:
+    /// what is fetched to pass through pushes nothing else out.
+    enum class Fetching : std::uint8_t { nothing, to_stay, to_pass };
+    template <bool selective, Fetching fetching, class Who>
     bool reach(const Room& room, const Who& audience, Slot* slot, Slot* end, Work<T>& work) noexcept {
         PieceFor piece(audience.piece(), static_cast<std::size_t>(end - slot));
         for (; slot != end; ++slot) {
             if (room.closed.load(std::memory_order_relaxed)) [[unlikely]] return false;
-            if constexpr (fetch_ahead) fetch(slot[ahead]);
+            if constexpr (fetching != Fetching::nothing) fetch<fetching>(slot[ahead]);
             Target* const target = slot->target.load(std::memory_order_acquire);
             if (!target || (selective && audience.looks_at(target))) [[unlikely]] {
                 reach_one(audience, *slot, target, work);
@@ -185,7 +191,12 @@ private:
         return true;
     }
 
-    static void fetch(const Slot& slot) noexcept { __builtin_prefetch(slot.target.load(std::memory_order_relaxed), 1); }
+    template <Fetching fetching = Fetching::to_stay>
+    static void fetch(const Slot& slot) noexcept {
+        const Target* const target = slot.target.load(std::memory_order_relaxed);
+        if constexpr (fetching == Fetching::to_pass) __builtin_prefetch(target, 1, 0);
+        else __builtin_prefetch(target, 1);
+    }
 
     /// One whose membership has to be looked at.
     template <class Who>
@@ -231,7 +242,8 @@ private:
     };
     using PieceFor = std::conditional_t<T::direct::keeps_frames, FrameCopies, Lent>;
 
-    static constexpr std::size_t ahead = 32;  // slots; by measurement, see tests/bench
+    static constexpr std::size_t ahead = 32;     // slots; by measurement, see tests/bench
+    static constexpr std::size_t many = 16'384;  // members: a line of each fills 1 MiB of a cache
 
     Courier<T>& courier_;
 };
