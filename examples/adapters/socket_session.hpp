@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -93,7 +94,7 @@ protected:
     SocketSession() = default;
 
     /// The protocol's half. None of these is called inside another.
-    virtual void received(std::string_view bytes) = 0;
+    virtual void received(std::span<char> bytes) = 0;
     /// Nothing comes any more, and nothing can be sent.
     virtual void lost() noexcept = 0;
     virtual void send_close(CloseCode code, std::string_view reason) = 0;
@@ -133,6 +134,9 @@ protected:
         const ssize_t written = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         return written == static_cast<ssize_t>(bytes.size()) || queue_rest(frame, written);
     }
+
+    /// The protocol is through, or the connection gone.
+    [[nodiscard]] bool ended() const noexcept { return phase_ >= Phase::ending; }
 
     /// From here on `send` answers closed, and a `close` comes too late.
     void refuse() noexcept { gate_.fetch_or(close_claimed, std::memory_order_relaxed); }
@@ -298,7 +302,7 @@ private:
             if (error && error != asio::error::eof) return cut();
             protocol([&] {
                 if (error) end_input();
-                else input({first_.data(), size});
+                else input(std::span(first_).first(size));
                 if (size == first_.size() && phase_ != Phase::over) read_on();
                 if (phase_ != Phase::over && !end_of_input_) read();
             });
@@ -309,10 +313,10 @@ private:
     void read_on() {
         auto& buffer = worker_->read_buffer();
         const ssize_t got = ::recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-        if (got > 0) input({buffer.data(), static_cast<std::size_t>(got)});
+        if (got > 0) input(std::span(buffer).first(static_cast<std::size_t>(got)));
     }
 
-    void input(std::string_view bytes) {
+    void input(std::span<char> bytes) {
         if (phase_ == Phase::ending) {
             discarded_ += bytes.size();
             if (discarded_ > max_discarded) cut();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <websocketpp/connection.hpp>
+#include <websocketpp/close.hpp>
+#include <websocketpp/processors/hybi13.hpp>
 #include <websocketpp/utf8_validator.hpp>
 
 #include <algorithm>
@@ -9,12 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "adapters/http.hpp"
 #include "adapters/listener.hpp"
@@ -134,108 +135,51 @@ public:
         ticket_ = std::move(ticket);
         remote_address_ = ticket_.address().to_string();
         pings_ = options.ping_burst;
-        const auto log = std::make_shared<websocketpp::log::stub>();
-        static Config::rng_type no_random;  // a server masks nothing
-        connection_ = std::make_shared<Connection>(true, std::string(), log, log, no_random);
-        connection_->set_max_message_size(options.max_message_bytes);
-        connection_->set_max_http_body_size(Config::max_http_body_size);
-        set_handlers();
+        exchange_ = std::make_unique<Exchange>();
+        exchange_->request.set_max_body_size(max_http_body_size);
         attach(worker, std::move(socket), options.limits);
-        connection_->start();
     }
 
 private:
     using Config = detail::Config;
-    using Connection = websocketpp::connection<Config>;
-    using Handle = websocketpp::connection_hdl;
-    using Pieces = std::vector<websocketpp::transport::buffer>;
-    using Status = websocketpp::http::status_code::value;
+    using Processor = websocketpp::processor::hybi13<Config>;
+    using CloseStatus = websocketpp::close::status::value;
+    using HttpStatus = websocketpp::http::status_code::value;
+    static constexpr std::size_t max_http_body_size = 4 * 1024;
+
+    /// What is forgotten when the session is open: it takes more memory than
+    /// the rest.
+    struct Exchange {
+        detail::Request request;
+        detail::Response response;
+        std::string subprotocol;
+    };
 
     std::shared_ptr<WebSocketSession> self() {
         return std::static_pointer_cast<WebSocketSession>(shared_from_this());
     }
 
-    /// They hold no share of the session: it owns the connection.
-    void set_handlers() {
-        namespace error = websocketpp::transport::error;
-        const auto status = [](bool written) {
-            return written ? websocketpp::lib::error_code() : error::make_error_code(error::pass_through);
-        };
-        connection_->set_write_handler([this, status](Handle, const char* bytes, std::size_t size) {
-            return status(write(Frame(std::string_view(bytes, size))));
-        });
-        connection_->set_vector_write_handler(
-            [this, status](Handle, const Pieces& pieces) { return status(write_frame(pieces)); });
-        connection_->set_shutdown_handler([this](Handle) {
-            finish();
-            tell_closed();
-            return websocketpp::lib::error_code();
-        });
-        connection_->set_validate_handler([this](Handle) { return on_upgrade(); });
-        connection_->set_http_handler([this](Handle) { on_http(); });
-        connection_->set_open_handler([this](Handle) { on_open(); });
-        connection_->set_message_handler(
-            [this](Handle, const Connection::message_ptr& message) { on_message(*message); });
-        connection_->set_ping_handler([this](Handle, const std::string&) { return on_ping(); });
+    void received(std::span<char> bytes) override {
+        if (processor_) read_frames(bytes);
+        else read_request(bytes);
     }
 
-    /// One of websocketpp's own. A close that nobody asked for says that the
-    /// peer wants to go, or broke the protocol: the host hears of it first.
-    bool write_frame(const Pieces& pieces) {
-        const bool is_close = (pieces.front().buf[0] & 0x0F) == websocketpp::frame::opcode::close;
-        // It would answer a faulty close frame even behind its own.
-        if (is_close && std::exchange(close_written_, true)) return true;
-        const bool unasked = is_close && !close_asked_;
-        if (unasked) {
-            refuse();
-            tell_closed();
-        }
-        std::size_t size = 0;
-        for (const auto& piece : pieces) size += piece.len;
-        return write(Frame::filled(size, [&](char* const out) {
-            char* end = out;
-            for (const auto& piece : pieces) end = std::copy_n(piece.buf, piece.len, end);
-            // Lengths that are not minimal, and those beyond its own integers,
-            // it calls a fault of the server's.
-            if (unasked && connection_->get_local_close_code() == websocketpp::close::status::internal_endpoint_error) {
-                constexpr auto code = static_cast<unsigned>(CloseCode::protocol_error);
-                out[2] = static_cast<char>(code >> 8);
-                out[3] = static_cast<char>(code & 0xFF);
-            }
-        }));
-    }
-
-    void received(std::string_view bytes) override {
-        const auto connection = connection_;
-        connection->receive(bytes);
-    }
-
-    void lost() noexcept override {
-        const auto connection = connection_;
-        try {
-            connection->end();
-        } catch (...) {  // its last words have nobody to hear them
-        }
-        tell_closed();
-    }
+    void lost() noexcept override { tell_closed(); }
 
     void released() noexcept override {
-        connection_.reset();
+        exchange_.reset();
+        processor_.reset();
         ticket_ = {};
     }
 
     void send_close(CloseCode code, std::string_view reason) override {
-        const auto connection = connection_;
-        websocketpp::lib::error_code error;
-        close_asked_ = true;
-        connection->close(static_cast<std::uint16_t>(code), std::string(close_reason(reason)), error);
-        if (error) terminate();
+        const auto status = static_cast<CloseStatus>(code);
+        if (!write_close(status, std::string(close_reason(reason)))) return terminate();
+        if (websocketpp::close::status::terminal(status)) hang_up();
     }
 
     void send_ping() override {
-        const auto connection = connection_;
-        websocketpp::lib::error_code error;
-        connection->ping(std::string(), error);
+        write_control([&](const auto& frame) { return processor_->prepare_ping(std::string(), frame); });
     }
 
     void writable() noexcept override {
@@ -246,6 +190,12 @@ private:
         if (std::exchange(open_told_, false)) events_->closed(self());
     }
 
+    /// The protocol is through.
+    void hang_up() noexcept {
+        finish();
+        tell_closed();
+    }
+
     /// The peer broke a rule: for the host it is gone at once, however long it
     /// takes to answer the close.
     void end(CloseCode code, std::string_view reason) noexcept {
@@ -253,9 +203,46 @@ private:
         tell_closed();
     }
 
+    void read_request(std::span<char> bytes) {
+        auto& [request, response, subprotocol] = *exchange_;
+        std::size_t used = 0;
+        try {
+            used = request.consume(bytes.data(), bytes.size());
+        } catch (const websocketpp::http::exception& error) {
+            response.set_status(error.m_error_code, error.m_error_msg);
+            return answer();
+        }
+        if (!request.ready()) return;
+        if (!websocketpp::processor::get_uri_from_host(request, "http")->get_valid())
+            response.set_status(websocketpp::http::status_code::bad_request);
+        else if (!request.is_handshake) on_http();
+        else if (on_upgrade()) return open(bytes.subspan(used));
+        answer();
+    }
+
+    void answer() {
+        write(Frame(exchange_->response.raw()));
+        hang_up();
+    }
+
+    void open(std::span<char> rest) {
+        static Config::rng_type no_random;  // a server masks nothing
+        processor_.emplace(false, true, std::make_shared<Config::con_msg_manager_type>(), no_random);
+        processor_->set_max_message_size(options_->max_message_bytes);
+        auto& response = exchange_->response;
+        response.set_status(websocketpp::http::status_code::switching_protocols);
+        processor_->process_handshake(exchange_->request, exchange_->subprotocol, response);
+        if (!write(Frame(response.raw()))) return hang_up();
+        exchange_.reset();
+        opened();
+        open_told_ = true;
+        events_->opened(self());
+        read_frames(rest);
+    }
+
     template <class Call>
     decltype(auto) with_request(Call&& call) {
-        const auto& request = connection_->get_request();
+        const auto& request = exchange_->request;
         const std::string_view target = request.get_uri();
         const auto mark = std::min(target.find('?'), target.size());
         HttpRequest view{.method = request.get_method(),
@@ -263,6 +250,7 @@ private:
                          .query = target.substr(std::min(mark + 1, target.size())),
                          .remote_address = remote_address_,
                          .headers = {}};
+        view.headers.reserve(request.get_headers().size());
         for (const auto& [name, value] : request.get_headers()) view.headers.emplace_back(name, value);
         return call(static_cast<const HttpRequest&>(view));
     }
@@ -274,15 +262,18 @@ private:
                 return -1;
             }
             if (const int status = refuse_foreign(request)) return status;
+            const auto peer = ticket_.address();
             if (!ticket_.forwarded(request.header("X-Forwarded-For"))) return 429;
-            remote_address_ = ticket_.address().to_string();
+            if (ticket_.address() != peer) remote_address_ = ticket_.address().to_string();
             return events_->refusal(request);
         });
-        if (refused > 0) connection_->set_status(static_cast<Status>(refused));
+        if (refused > 0) exchange_->response.set_status(static_cast<HttpStatus>(refused));
         if (refused != 0) return false;
-        const auto& offered = connection_->get_requested_subprotocols();
-        if (std::find(offered.begin(), offered.end(), options_->subprotocol) != offered.end())
-            connection_->select_subprotocol(options_->subprotocol);
+        websocketpp::http::parameter_list offered;
+        exchange_->request.get_header_as_plist("Sec-WebSocket-Protocol", offered);
+        if (std::any_of(offered.begin(), offered.end(),
+                        [&](const auto& protocol) { return protocol.first == options_->subprotocol; }))
+            exchange_->subprotocol = options_->subprotocol;
         return true;
     }
 
@@ -292,7 +283,7 @@ private:
             if (const int status = refuse_foreign(request)) return respond(request, {.status = status});
             if (request.method != "GET" && request.method != "HEAD")
                 return respond(request, {.status = 405, .headers = {{"Allow", "GET, HEAD"}}});
-            if (connection_->get_request().bad_key) return respond(request, {.status = 400});
+            if (exchange_->request.bad_key) return respond(request, {.status = 400});
             respond(request, {.status = 426, .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}}});
         });
     }
@@ -304,24 +295,77 @@ private:
     }
 
     void respond(const HttpRequest& request, const HttpResponse& response) {
-        connection_->set_status(static_cast<Status>(response.status));
-        for (const auto& [name, value] : response.headers) connection_->append_header(name, value);
-        if (request.method == "HEAD")
-            connection_->replace_header("Content-Length", std::to_string(response.body.size()));
-        else
-            connection_->set_body(response.body);
+        auto& out = exchange_->response;
+        out.set_status(static_cast<HttpStatus>(response.status));
+        for (const auto& [name, value] : response.headers) out.append_header(name, value);
+        if (request.method == "HEAD") out.replace_header("Content-Length", std::to_string(response.body.size()));
+        else out.set_body(response.body);
     }
 
-    void on_open() {
-        // The request is answered; what it said takes more memory than the rest.
-        const_cast<detail::Request&>(connection_->get_request()) = {};
-        opened();
-        open_told_ = true;
-        events_->opened(self());
+    void read_frames(std::span<char> bytes) {
+        while (!bytes.empty() && !ended()) {
+            websocketpp::lib::error_code error;
+            const auto begin = reinterpret_cast<std::uint8_t*>(bytes.data());
+            bytes = bytes.subspan(processor_->consume(begin, bytes.size(), error));
+            if (error) end_unasked(websocketpp::processor::error::to_ws(error), error.message());
+            else if (processor_->ready()) on_frame(*processor_->get_message());
+        }
+    }
+
+    void on_frame(const Config::message_type& frame) {
+        namespace opcode = websocketpp::frame::opcode;
+        const auto kind = frame.get_opcode();
+        if (kind == opcode::close) return on_close(frame.get_payload());
+        if (!is_open()) return;
+        if (!opcode::is_control(kind)) return on_message(frame);
+        if (kind == opcode::ping && on_ping())
+            write_control([&](const auto& pong) { return processor_->prepare_pong(frame.get_payload(), pong); });
+    }
+
+    /// Answered with what it says itself, if it may say that.
+    void on_close(const std::string& payload) {
+        namespace status = websocketpp::close::status;
+        websocketpp::lib::error_code error;
+        const auto code = websocketpp::close::extract_code(payload, error);
+        if (error) return end_unasked(status::protocol_error, "Invalid close code");
+        const auto reason = websocketpp::close::extract_reason(payload, error);
+        if (error) return end_unasked(status::protocol_error, "Invalid close reason");
+        end_unasked(code == status::no_status ? status::normal : code, reason);
+    }
+
+    /// The peer wants to go, or broke the protocol: the host hears of it first.
+    void end_unasked(CloseStatus code, const std::string& reason) {
+        namespace status = websocketpp::close::status;
+        // Lengths that are not minimal, and those beyond its own integers,
+        // websocketpp calls a fault of the server's.
+        if (code == status::internal_endpoint_error) code = status::protocol_error;
+        if (!close_written_) {
+            refuse();
+            tell_closed();
+            write_close(code, reason);
+        }
+        hang_up();
+    }
+
+    /// False: no frame can say this.
+    bool write_close(CloseStatus code, const std::string& reason) {
+        close_written_ = true;
+        return write_control([&](const auto& frame) { return processor_->prepare_close(code, reason, frame); });
+    }
+
+    template <class Prepare>
+    bool write_control(Prepare&& prepare) {
+        const auto frame = std::make_shared<Config::message_type>(nullptr);
+        if (prepare(frame)) return false;
+        const std::string &head = frame->get_header(), &payload = frame->get_payload();
+        if (!write(Frame::filled(head.size() + payload.size(), [&](char* out) {
+                std::copy(payload.begin(), payload.end(), std::copy(head.begin(), head.end(), out));
+            })))
+            hang_up();
+        return true;
     }
 
     void on_message(const Config::message_type& message) {
-        if (!is_open()) return;
         const std::string_view text = message.get_payload();
         if (message.get_opcode() != websocketpp::frame::opcode::text)
             end(CloseCode::unsupported_data, "only text is understood here");
@@ -332,7 +376,7 @@ private:
 
     /// Whether to answer. A peer that does not read gets no pongs to pile up.
     bool on_ping() {
-        if (flooded_ || !is_open()) return false;
+        if (flooded_) return false;
         const auto now = clock::now();
         const double earned = std::chrono::duration<double>(now - last_ping_).count() * options_->ping_rate;
         pings_ = std::min(pings_ + earned, static_cast<double>(options_->ping_burst)) - 1;
@@ -344,14 +388,14 @@ private:
 
     const WebSocketOptions* options_ = nullptr;
     WebSocketEvents* events_ = nullptr;
-    std::shared_ptr<Connection> connection_;
+    std::unique_ptr<Exchange> exchange_;  // until it is open
+    std::optional<Processor> processor_;  // from then on
     Ticket ticket_;
     std::string remote_address_;
     double pings_ = 0;
     clock::time_point last_ping_{};
     bool flooded_ = false;
-    bool open_told_ = false;    // and `closed` not yet
-    bool close_asked_ = false;  // by this side
+    bool open_told_ = false;  // and `closed` not yet
     bool close_written_ = false;
 };
 

@@ -2,18 +2,12 @@
 #pragma once
 
 #include <websocketpp/common/network.hpp>
-#include <websocketpp/concurrency/none.hpp>
-#include <websocketpp/connection.hpp>
-#include <websocketpp/connection_base.hpp>
 #include <websocketpp/extensions/permessage_deflate/disabled.hpp>
 #include <websocketpp/http/request.hpp>
 #include <websocketpp/http/response.hpp>
-#include <websocketpp/logger/stub.hpp>
 #include <websocketpp/message_buffer/alloc.hpp>
 #include <websocketpp/message_buffer/message.hpp>
-#include <websocketpp/processors/processor.hpp>
 #include <websocketpp/random/none.hpp>
-#include <websocketpp/transport/iostream/connection.hpp>
 #include <websocketpp/utf8_validator.hpp>
 
 #include <algorithm>
@@ -21,7 +15,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "adapters/http.hpp"
 
@@ -97,120 +90,31 @@ struct Response : websocketpp::http::parser::response {
 private:
     /// As websocketpp's own `raw`, which writes it through two streams.
     [[nodiscard]] std::string text() const {
-        std::string all = get_version() + ' ' + std::to_string(get_status_code()) + ' ' + get_status_msg() + "\r\n";
+        std::string all = "HTTP/1.1 " + std::to_string(get_status_code()) + ' ' + get_status_msg() + "\r\n";
         for (const auto& [name, value] : get_headers()) ((all += name) += ": ") += value + "\r\n";
         return (all += "\r\n") += get_body();
     }
 };
 
-/// websocketpp's transport for bytes that others carry, but for its reads:
-/// they would write a line for the log each, though there is none.
-template <class TransportConfig>
-class Transport : public websocketpp::transport::iostream::connection<TransportConfig> {
-public:
-    using websocketpp::transport::iostream::connection<TransportConfig>::connection;
-
-    /// These came. What is left over when nobody wants to read is dropped.
-    void receive(std::string_view bytes) {
-        while (read_ && !bytes.empty()) {
-            const std::size_t size = bytes.copy(room_, room_size_);
-            bytes.remove_prefix(size);
-            std::exchange(read_, nullptr)({}, size);
-        }
-    }
-
-    /// Nothing comes any more.
-    void end() {
-        using namespace websocketpp::transport;
-        if (read_) std::exchange(read_, nullptr)(error::make_error_code(error::eof), 0);
-    }
-
-protected:
-    /// The least that is asked for is always one byte.
-    void async_read_at_least(std::size_t, char* room, std::size_t size, websocketpp::transport::read_handler read) {
-        room_ = room;
-        room_size_ = size;
-        read_ = std::move(read);
-    }
-
-private:
-    websocketpp::transport::read_handler read_;
-    char* room_ = nullptr;
-    std::size_t room_size_ = 0;
-};
-
-/// No lock, no log, no timer, no socket: what websocketpp is here for is the
+/// No extension: what websocketpp is here for is the head of a request, the
 /// handshake, frames, masks, UTF-8 and close codes.
 struct Config {
-    using type = Config;
-    using concurrency_type = websocketpp::concurrency::none;
     using request_type = Request;
     using response_type = Response;
     using message_type = websocketpp::message_buffer::message<websocketpp::message_buffer::alloc::con_msg_manager>;
     using con_msg_manager_type = websocketpp::message_buffer::alloc::con_msg_manager<message_type>;
-    using elog_type = websocketpp::log::stub;
-    using alog_type = websocketpp::log::stub;
     using rng_type = websocketpp::random::none::int_generator<std::uint32_t>;
-    using connection_base = websocketpp::connection_base;
+    using permessage_deflate_type = websocketpp::extensions::permessage_deflate::disabled<Config>;
 
-    struct transport_config {
-        using concurrency_type = Config::concurrency_type;
-        using elog_type = Config::elog_type;
-        using alog_type = Config::alog_type;
-    };
-    struct transport_type {
-        using transport_con_type = Transport<transport_config>;
-    };
-    struct permessage_deflate_config {
-        using request_type = Request;
-    };
-    using permessage_deflate_type = websocketpp::extensions::permessage_deflate::disabled<permessage_deflate_config>;
-
-    static const bool enable_multithreading = false;
     static const bool enable_extensions = false;
-    static const bool drop_on_protocol_error = false;
-    static const bool silent_close = false;
-    static const int client_version = 13;
-    static const long timeout_open_handshake = 0;
-    static const long timeout_close_handshake = 0;
-    static const long timeout_pong = 0;
-    static const websocketpp::log::level elog_level = websocketpp::log::elevel::none;
-    static const websocketpp::log::level alog_level = websocketpp::log::alevel::none;
-    static const std::size_t connection_read_buffer_size = 256;
     static const std::size_t max_message_size = 16 * 1024;
-    static const std::size_t max_http_body_size = 4 * 1024;
 };
 
 }  // namespace roomcast::adapters::detail
 
-namespace websocketpp {
-
 /// What is ASCII needs no look at the state, and most of what is said is that.
 template <>
-inline bool utf8_validator::validator::decode(std::string::iterator begin, std::string::iterator end) {
+inline bool websocketpp::utf8_validator::validator::decode(std::string::iterator begin, std::string::iterator end) {
     if (complete()) begin = std::find_if(begin, end, [](char c) { return c < 0; });
     return std::all_of(begin, end, [this](char c) { return consume(static_cast<std::uint8_t>(c)); });
 }
-
-namespace processor {
-template <>
-inline bool is_websocket_handshake(roomcast::adapters::detail::Request& request) {
-    return request.is_handshake;
-}
-template <>
-inline int get_websocket_version(roomcast::adapters::detail::Request&) {
-    return 13;
-}
-}  // namespace processor
-
-// These would write whole lines for the log that there is not.
-template <>
-inline void connection<roomcast::adapters::detail::Config>::log_open_result() {}
-template <>
-inline void connection<roomcast::adapters::detail::Config>::log_close_result() {}
-template <>
-inline void connection<roomcast::adapters::detail::Config>::log_fail_result() {}
-template <>
-inline void connection<roomcast::adapters::detail::Config>::log_http_result() {}
-
-}  // namespace websocketpp
