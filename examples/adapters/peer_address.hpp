@@ -23,6 +23,14 @@ namespace roomcast::adapters {
     return address;
 }
 
+/// As `to_string` writes it, which for IPv4 takes the C library's printf.
+[[nodiscard]] inline std::string address_text(const asio::ip::address& address) {
+    if (!address.is_v4()) return address.to_string();
+    std::string text;
+    for (const unsigned byte : address.to_v4().to_bytes()) (text += text.empty() ? "" : ".") += std::to_string(byte);
+    return text;
+}
+
 /// A block of addresses: "10.0.0.0/8", "fd00::/8", or a single one.
 class Network {
 public:

@@ -20,6 +20,7 @@
 #include "adapters/http.hpp"
 #include "adapters/listener.hpp"
 #include "adapters/origin.hpp"
+#include "adapters/peer_address.hpp"
 #include "adapters/socket_session.hpp"
 #include "adapters/websocketpp_config.hpp"
 #include "roomcast/connection.hpp"
@@ -95,9 +96,9 @@ public:
     /// The text frame of a server around `payload`: encode once, send to many.
     /// Throws std::invalid_argument when it is not UTF-8, and std::bad_alloc.
     [[nodiscard]] static Frame text_frame(std::string_view payload) {
-        const auto ascii = std::find_if(payload.begin(), payload.end(), [](char c) { return c < 0; });
+        const auto rest = payload.substr(detail::ascii_bytes(payload));
         websocketpp::utf8_validator::validator utf8;
-        if (!utf8.decode(ascii, payload.end()) || !utf8.complete())
+        if (!utf8.decode(rest.begin(), rest.end()) || !utf8.complete())
             throw std::invalid_argument("a text frame must be UTF-8");
 
         const std::size_t size = payload.size();
@@ -133,7 +134,7 @@ public:
         options_ = &options;
         events_ = &events;
         ticket_ = std::move(ticket);
-        remote_address_ = ticket_.address().to_string();
+        remote_address_ = address_text(ticket_.address());
         pings_ = options.ping_burst;
         exchange_ = std::make_unique<Exchange>();
         exchange_->request.set_max_body_size(max_http_body_size);
@@ -264,13 +265,14 @@ private:
             if (const int status = refuse_foreign(request)) return status;
             const auto peer = ticket_.address();
             if (!ticket_.forwarded(request.header("X-Forwarded-For"))) return 429;
-            if (ticket_.address() != peer) remote_address_ = ticket_.address().to_string();
+            if (ticket_.address() != peer) remote_address_ = address_text(ticket_.address());
             return events_->refusal(request);
         });
         if (refused > 0) exchange_->response.set_status(static_cast<HttpStatus>(refused));
         if (refused != 0) return false;
         websocketpp::http::parameter_list offered;
-        exchange_->request.get_header_as_plist("Sec-WebSocket-Protocol", offered);
+        const auto& request = exchange_->request;
+        request.parse_parameter_list(request.get_header("Sec-WebSocket-Protocol"), offered);
         if (std::any_of(offered.begin(), offered.end(),
                         [&](const auto& protocol) { return protocol.first == options_->subprotocol; }))
             exchange_->subprotocol = options_->subprotocol;

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,18 @@ namespace roomcast::adapters::detail {
 /// websocketpp keeps the byte order in a static that its first use fills,
 /// unguarded; here it is filled before there is a second thread.
 inline const bool byte_order_known = (websocketpp::lib::net::_htonll(0), true);
+
+/// The bytes of a text that are ASCII up to the first that is not, eight looked
+/// at together.
+[[nodiscard]] inline std::size_t ascii_bytes(std::string_view text) noexcept {
+    std::size_t size = 0;
+    for (std::uint64_t eight = 0; text.size() - size >= sizeof eight; size += sizeof eight) {
+        std::memcpy(&eight, text.data() + size, sizeof eight);
+        if (eight & 0x8080808080808080u) break;
+    }
+    while (size < text.size() && text[size] >= 0) ++size;
+    return size;
+}
 
 /// Base64 of 16 bytes, which is what a handshake's key is.
 [[nodiscard]] inline bool is_handshake_key(std::string_view key) noexcept {
@@ -40,6 +53,16 @@ struct Request : websocketpp::http::parser::request {
     bool is_handshake = false;
     /// A handshake but for its key.
     bool bad_key = false;
+
+    /// Looked for from the first to the last: they are few, and hardly two
+    /// names have one length. websocketpp's own folds the case of each letter
+    /// of several with a call to the C library.
+    [[nodiscard]] const std::string& get_header(std::string_view wanted) const {
+        static const std::string none;
+        for (const auto& [name, value] : get_headers())
+            if (equal_ignoring_case(name, wanted)) return value;
+        return none;
+    }
 
     std::size_t consume(const char* bytes, std::size_t size) {
         using Base = websocketpp::http::parser::request;
@@ -91,7 +114,8 @@ private:
     /// As websocketpp's own `raw`, which writes it through two streams.
     [[nodiscard]] std::string text() const {
         std::string all = "HTTP/1.1 " + std::to_string(get_status_code()) + ' ' + get_status_msg() + "\r\n";
-        for (const auto& [name, value] : get_headers()) ((all += name) += ": ") += value + "\r\n";
+        all.reserve(512);
+        for (const auto& [name, value] : get_headers()) (((all += name) += ": ") += value) += "\r\n";
         return (all += "\r\n") += get_body();
     }
 };
@@ -115,6 +139,6 @@ struct Config {
 /// What is ASCII needs no look at the state, and most of what is said is that.
 template <>
 inline bool websocketpp::utf8_validator::validator::decode(std::string::iterator begin, std::string::iterator end) {
-    if (complete()) begin = std::find_if(begin, end, [](char c) { return c < 0; });
+    if (complete()) begin += static_cast<std::ptrdiff_t>(roomcast::adapters::detail::ascii_bytes({begin, end}));
     return std::all_of(begin, end, [this](char c) { return consume(static_cast<std::uint8_t>(c)); });
 }
