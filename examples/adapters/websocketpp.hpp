@@ -136,8 +136,8 @@ public:
         ticket_ = std::move(ticket);
         remote_address_ = address_text(ticket_.address());
         pings_ = options.ping_burst;
-        exchange_ = std::make_unique<Exchange>();
-        exchange_->request.set_max_body_size(max_http_body_size);
+        request_ = std::make_unique<detail::Request>();
+        request_->set_max_body_size(max_http_body_size);
         attach(worker, std::move(socket), options.limits);
     }
 
@@ -145,16 +145,7 @@ private:
     using Config = detail::Config;
     using Processor = websocketpp::processor::hybi13<Config>;
     using CloseStatus = websocketpp::close::status::value;
-    using HttpStatus = websocketpp::http::status_code::value;
     static constexpr std::size_t max_http_body_size = 4 * 1024;
-
-    /// What is forgotten when the session is open: it takes more memory than
-    /// the rest.
-    struct Exchange {
-        detail::Request request;
-        detail::Response response;
-        std::string subprotocol;
-    };
 
     std::shared_ptr<WebSocketSession> self() {
         return std::static_pointer_cast<WebSocketSession>(shared_from_this());
@@ -168,7 +159,7 @@ private:
     void lost() noexcept override { tell_closed(); }
 
     void released() noexcept override {
-        exchange_.reset();
+        request_.reset();
         processor_.reset();
         ticket_ = {};
     }
@@ -205,24 +196,62 @@ private:
     }
 
     void read_request(std::span<char> bytes) {
-        auto& [request, response, subprotocol] = *exchange_;
         std::size_t used = 0;
         try {
-            used = request.consume(bytes.data(), bytes.size());
+            used = request_->consume(bytes.data(), bytes.size());
         } catch (const websocketpp::http::exception& error) {
+            detail::Response response;
             response.set_status(error.m_error_code, error.m_error_msg);
-            return answer();
+            return answer(response);
         }
-        if (!request.ready()) return;
-        if (!websocketpp::processor::get_uri_from_host(request, "http")->get_valid())
-            response.set_status(websocketpp::http::status_code::bad_request);
-        else if (!request.is_handshake) on_http();
-        else if (on_upgrade()) return open(bytes.subspan(used));
-        answer();
+        if (!request_->ready()) return;
+        const std::string_view target = request_->get_uri();
+        const auto mark = std::min(target.find('?'), target.size());
+        HttpRequest request{.method = request_->get_method(),
+                            .path = target.substr(0, mark),
+                            .query = target.substr(std::min(mark + 1, target.size())),
+                            .remote_address = remote_address_,
+                            .headers = {}};
+        request.headers.reserve(request_->get_headers().size());
+        for (const auto& [name, value] : request_->get_headers()) request.headers.emplace_back(name, value);
+        if (const auto response = respond(request)) answer(request, *response);
+        else open(bytes.subspan(used));
     }
 
-    void answer() {
-        write(Frame(exchange_->response.raw()));
+    /// Nothing: a session is opened.
+    std::optional<HttpResponse> respond(const HttpRequest& request) {
+        if (!websocketpp::processor::get_uri_from_host(*request_, "http")->get_valid())
+            return HttpResponse{.status = 400};
+        if (request.path != options_->path) return events_->http(request);
+        if (!origin_allowed(options_->origin, request.header("Origin"), "http", request.header("Host"))) {
+            events_->foreign_origin(request);
+            return HttpResponse{.status = 403};
+        }
+        if (!request_->is_handshake) {
+            if (request.method != "GET" && request.method != "HEAD")
+                return HttpResponse{.status = 405, .headers = {{"Allow", "GET, HEAD"}}};
+            if (request_->bad_key) return HttpResponse{.status = 400};
+            return HttpResponse{.status = 426,
+                                .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}}};
+        }
+        const auto peer = ticket_.address();
+        if (!ticket_.forwarded(request.header("X-Forwarded-For"))) return HttpResponse{.status = 429};
+        if (const int status = events_->refusal(request)) return HttpResponse{.status = status};
+        if (ticket_.address() != peer) remote_address_ = address_text(ticket_.address());
+        return std::nullopt;
+    }
+
+    void answer(const HttpRequest& request, const HttpResponse& response) {
+        detail::Response out;
+        out.set_status(static_cast<websocketpp::http::status_code::value>(response.status));
+        for (const auto& [name, value] : response.headers) out.append_header(name, value);
+        if (request.method == "HEAD") out.replace_header("Content-Length", std::to_string(response.body.size()));
+        else out.set_body(response.body);
+        answer(out);
+    }
+
+    void answer(detail::Response& response) {
+        write(Frame(response.last()));
         hang_up();
     }
 
@@ -230,78 +259,12 @@ private:
         static Config::rng_type no_random;  // a server masks nothing
         processor_.emplace(false, true, std::make_shared<Config::con_msg_manager_type>(), no_random);
         processor_->set_max_message_size(options_->max_message_bytes);
-        auto& response = exchange_->response;
-        response.set_status(websocketpp::http::status_code::switching_protocols);
-        processor_->process_handshake(exchange_->request, exchange_->subprotocol, response);
-        if (!write(Frame(response.raw()))) return hang_up();
-        exchange_.reset();
+        if (!write(Frame(request_->agreement(options_->subprotocol)))) return hang_up();
+        request_.reset();  // it takes more memory than the rest
         opened();
         open_told_ = true;
         events_->opened(self());
         read_frames(rest);
-    }
-
-    template <class Call>
-    decltype(auto) with_request(Call&& call) {
-        const auto& request = exchange_->request;
-        const std::string_view target = request.get_uri();
-        const auto mark = std::min(target.find('?'), target.size());
-        HttpRequest view{.method = request.get_method(),
-                         .path = target.substr(0, mark),
-                         .query = target.substr(std::min(mark + 1, target.size())),
-                         .remote_address = remote_address_,
-                         .headers = {}};
-        view.headers.reserve(request.get_headers().size());
-        for (const auto& [name, value] : request.get_headers()) view.headers.emplace_back(name, value);
-        return call(static_cast<const HttpRequest&>(view));
-    }
-
-    bool on_upgrade() {
-        const int refused = with_request([&](const HttpRequest& request) {
-            if (request.path != options_->path) {
-                respond(request, events_->http(request));
-                return -1;
-            }
-            if (const int status = refuse_foreign(request)) return status;
-            const auto peer = ticket_.address();
-            if (!ticket_.forwarded(request.header("X-Forwarded-For"))) return 429;
-            if (ticket_.address() != peer) remote_address_ = address_text(ticket_.address());
-            return events_->refusal(request);
-        });
-        if (refused > 0) exchange_->response.set_status(static_cast<HttpStatus>(refused));
-        if (refused != 0) return false;
-        websocketpp::http::parameter_list offered;
-        const auto& request = exchange_->request;
-        request.parse_parameter_list(request.get_header("Sec-WebSocket-Protocol"), offered);
-        if (std::any_of(offered.begin(), offered.end(),
-                        [&](const auto& protocol) { return protocol.first == options_->subprotocol; }))
-            exchange_->subprotocol = options_->subprotocol;
-        return true;
-    }
-
-    void on_http() {
-        with_request([&](const HttpRequest& request) {
-            if (request.path != options_->path) return respond(request, events_->http(request));
-            if (const int status = refuse_foreign(request)) return respond(request, {.status = status});
-            if (request.method != "GET" && request.method != "HEAD")
-                return respond(request, {.status = 405, .headers = {{"Allow", "GET, HEAD"}}});
-            if (exchange_->request.bad_key) return respond(request, {.status = 400});
-            respond(request, {.status = 426, .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}}});
-        });
-    }
-
-    int refuse_foreign(const HttpRequest& request) {
-        if (origin_allowed(options_->origin, request.header("Origin"), "http", request.header("Host"))) return 0;
-        events_->foreign_origin(request);
-        return 403;
-    }
-
-    void respond(const HttpRequest& request, const HttpResponse& response) {
-        auto& out = exchange_->response;
-        out.set_status(static_cast<HttpStatus>(response.status));
-        for (const auto& [name, value] : response.headers) out.append_header(name, value);
-        if (request.method == "HEAD") out.replace_header("Content-Length", std::to_string(response.body.size()));
-        else out.set_body(response.body);
     }
 
     void read_frames(std::span<char> bytes) {
@@ -390,8 +353,8 @@ private:
 
     const WebSocketOptions* options_ = nullptr;
     WebSocketEvents* events_ = nullptr;
-    std::unique_ptr<Exchange> exchange_;  // until it is open
-    std::optional<Processor> processor_;  // from then on
+    std::unique_ptr<detail::Request> request_;  // until it is answered
+    std::optional<Processor> processor_;        // of a handshake's session, from then on
     Ticket ticket_;
     std::string remote_address_;
     double pings_ = 0;

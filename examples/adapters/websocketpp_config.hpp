@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <websocketpp/base64/base64.hpp>
 #include <websocketpp/common/network.hpp>
 #include <websocketpp/extensions/permessage_deflate/disabled.hpp>
 #include <websocketpp/http/request.hpp>
 #include <websocketpp/http/response.hpp>
 #include <websocketpp/message_buffer/alloc.hpp>
 #include <websocketpp/message_buffer/message.hpp>
+#include <websocketpp/processors/base.hpp>
 #include <websocketpp/random/none.hpp>
+#include <websocketpp/sha1/sha1.hpp>
 #include <websocketpp/utf8_validator.hpp>
 
 #include <algorithm>
@@ -78,6 +81,23 @@ struct Request : websocketpp::http::parser::request {
         return used;
     }
 
+    /// The answer to a handshake that is granted; with `subprotocol` when it
+    /// was offered.
+    [[nodiscard]] std::string agreement(const std::string& subprotocol) const {
+        const std::string key = get_header("Sec-WebSocket-Key") + websocketpp::processor::constants::handshake_guid;
+        unsigned char digest[20];
+        websocketpp::sha1::calc(key.data(), key.size(), digest);
+        std::string text = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+        text += websocketpp::base64_encode(digest, sizeof digest);
+        websocketpp::http::parameter_list offered;
+        parse_parameter_list(get_header("Sec-WebSocket-Protocol"), offered);
+        if (!subprotocol.empty() && std::any_of(offered.begin(), offered.end(), [&](const auto& protocol) {
+                return protocol.first == subprotocol;
+            }))
+            (text += "\r\nSec-WebSocket-Protocol: ") += subprotocol;
+        return text += "\r\nUpgrade: websocket\r\n\r\n";
+    }
+
 private:
     static constexpr std::string_view no_host = "none";
 
@@ -97,26 +117,16 @@ private:
 };
 
 struct Response : websocketpp::http::parser::response {
-    /// Whatever does not upgrade is the last on its connection.
-    [[nodiscard]] std::string raw() const {
-        if (get_status_code() == websocketpp::http::status_code::switching_protocols) return text();
-        Response last = *this;
-        last.replace_header("Connection", "close");
+    /// On the wire: whatever does not upgrade is the last on its connection.
+    [[nodiscard]] std::string last() {
+        replace_header("Connection", "close");
         const auto add = [&](const std::string& name, std::string_view value) {
-            if (last.get_header(name).empty()) last.replace_header(name, std::string(value));
+            if (get_header(name).empty()) replace_header(name, std::string(value));
         };
         add("Content-Length", "0");
         for (const auto& [name, value] : default_headers) add(std::string(name), value);
-        return last.text();
-    }
-
-private:
-    /// As websocketpp's own `raw`, which writes it through two streams.
-    [[nodiscard]] std::string text() const {
-        std::string all = "HTTP/1.1 " + std::to_string(get_status_code()) + ' ' + get_status_msg() + "\r\n";
-        all.reserve(512);
-        for (const auto& [name, value] : get_headers()) (((all += name) += ": ") += value) += "\r\n";
-        return (all += "\r\n") += get_body();
+        set_version("HTTP/1.1");
+        return raw();
     }
 };
 
