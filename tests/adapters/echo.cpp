@@ -127,6 +127,12 @@ TEST_CASE("a text frame refuses what is not UTF-8") {
     CHECK_THROWS_AS(WebSocketSession::text_frame("abc\xC3"), std::invalid_argument);
     CHECK_THROWS_AS(WebSocketSession::text_frame("\xFF"), std::invalid_argument);
     CHECK(WebSocketSession::text_frame("grüße").view() == "\x81\x07grüße");
+    for (std::size_t before = 0; before < 20; ++before) {
+        const std::string some(before, 'x'), more(20, 'x');
+        CHECK_THROWS_AS(WebSocketSession::text_frame(some + '\xFF' + more), std::invalid_argument);
+        CHECK_THROWS_AS(WebSocketSession::text_frame(some + '\xC3' + more), std::invalid_argument);
+        CHECK(WebSocketSession::text_frame(some + "ü" + more).view().substr(2) == some + "ü" + more);
+    }
 }
 
 TEST_CASE("frames that are joined arrive as the messages that they were") {

@@ -33,6 +33,11 @@ TEST_CASE("a word is found in a header whatever its case and what stands around 
     CHECK_FALSE(equal_ignoring_case("upgrade", "upgraded"));
 }
 
+TEST_CASE("an address is written as it is read") {
+    for (const std::string text : {"0.0.0.0", "127.0.0.1", "255.10.200.3", "::", "::1", "fe80::1:0:2"})
+        CHECK(address_text(make_address(text)) == text);
+}
+
 TEST_CASE("networks contain what they say") {
     CHECK(Network("10.0.0.0/8").contains(make_address("10.255.1.2")));
     CHECK_FALSE(Network("10.0.0.0/8").contains(make_address("11.0.0.0")));
