@@ -11,6 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "text.hpp"
+
 namespace live_comment {
 
 /// A frame's object, read strictly.
@@ -32,7 +34,8 @@ namespace detail {
 
 /// What has to be known, or put right, before the parser sees the text: it
 /// would dive into any depth, refuse the whole text for a lone surrogate, and
-/// for a number that no double holds.
+/// for a number that no double holds. And it looks at each byte of a text a
+/// dozen times: of a long one without escapes it gets an empty one.
 class JsonScan {
 public:
     explicit JsonScan(std::string_view text) : text_(text) {
@@ -52,17 +55,26 @@ public:
     }
 
     [[nodiscard]] bool too_deep() const noexcept { return too_deep_; }
-    /// The text with each lone surrogate replaced by a private character, and
-    /// each number that cannot be one of the protocol's by 0.5.
+    /// The text with each lone surrogate replaced by a private character, each
+    /// number that cannot be one of the protocol's by 0.5, and without what was
+    /// lifted out.
     [[nodiscard]] const std::string& text() const noexcept { return text_; }
     /// Whether the n-th string of the text (from 0, names included) holds one.
     [[nodiscard]] bool is_lone(std::size_t n) const noexcept {
         return std::binary_search(lone_.begin(), lone_.end(), n);
     }
 
+    /// What was lifted out of the n-th string; null: nothing.
+    [[nodiscard]] std::string* lifted(std::size_t n) noexcept {
+        const auto found = std::lower_bound(lifted_.begin(), lifted_.end(), n,
+                                            [](const auto& lifted, std::size_t wanted) { return lifted.first < wanted; });
+        return found != lifted_.end() && found->first == n ? &found->second : nullptr;
+    }
+
 private:
     void string() {
         const std::size_t number = strings_++;
+        if (lift(number)) return;
         for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
             if (text_[at_] != '\\') continue;
             const auto unit = escaped_unit(at_);
@@ -81,6 +93,22 @@ private:
             at_ += 5;
         }
         ++at_;
+    }
+
+    /// What has escapes, or anything that a string must not hold, is the parser's.
+    bool lift(std::size_t number) {
+        constexpr std::size_t long_enough = 16;
+        const std::string_view rest = std::string_view(text_).substr(at_ + 1);
+        std::size_t size = 0;
+        for (CodePoint c; size != rest.size() && rest[size] != '"'; size += c.size) {
+            c = first_code_point(rest.substr(size));
+            if (c.size == 0 || c.value < 0x20 || c.value == '\\') return false;
+        }
+        if (size == rest.size() || size < long_enough) return false;
+        lifted_.emplace_back(number, rest.substr(0, size));
+        text_.erase(at_ + 1, size);
+        at_ += 2;
+        return true;
     }
 
     [[nodiscard]] std::optional<unsigned> escaped_unit(std::size_t at) const noexcept {
@@ -135,6 +163,7 @@ private:
     std::size_t at_ = 0;
     std::size_t strings_ = 0;
     std::vector<std::size_t> lone_;
+    std::vector<std::pair<std::size_t, std::string>> lifted_;
     bool too_deep_ = false;
 };
 
@@ -143,7 +172,7 @@ class JsonBuilder {
 public:
     using json = nlohmann::json;
 
-    explicit JsonBuilder(const JsonScan& scan) : scan_(scan) {}
+    explicit JsonBuilder(JsonScan& scan) : scan_(scan) {}
 
     bool null() { return put(nullptr); }
     bool boolean(bool value) { return put(value); }
@@ -151,19 +180,18 @@ public:
     bool number_unsigned(json::number_unsigned_t value) { return put(value); }
     bool number_float(json::number_float_t value, const std::string&) { return put(value); }
     bool string(std::string& value) {
-        note_string();
-        return put(std::move(value));
+        return put(std::move(next_string(value)));
     }
     bool binary(json::binary_t&) { return false; }
     bool start_object(std::size_t) { return open(json::object()); }
     bool start_array(std::size_t) { return open(json::array()); }
     bool end_object() { return close(); }
     bool end_array() { return close(); }
-    bool key(std::string& name) {
-        if (open_.back()->contains(name)) return false;
+    bool key(std::string& parsed) {
         const bool outermost = open_.size() == 1;
         if (outermost) field_.clear();
-        note_string();
+        std::string& name = next_string(parsed);
+        if (open_.back()->contains(name)) return false;
         if (outermost) field_ = name;
         name_ = std::move(name);
         return true;
@@ -193,11 +221,14 @@ private:
         parent.push_back(std::move(value));
         return &parent.back();
     }
-    void note_string() {
-        if (scan_.is_lone(strings_++)) lone_.push_back(field_);
+    std::string& next_string(std::string& parsed) {
+        const std::size_t number = strings_++;
+        if (scan_.is_lone(number)) lone_.push_back(field_);
+        std::string* const lifted = scan_.lifted(number);
+        return lifted ? *lifted : parsed;
     }
 
-    const JsonScan& scan_;
+    JsonScan& scan_;
     json root_;
     std::vector<json*> open_;
     std::string name_;   ///< of the value that comes next in an object
@@ -216,7 +247,7 @@ private:
     // The parser would take a NUL byte for the end of the text, and skip a byte
     // order mark, which no sender may write (RFC 8259, section 8.1).
     if (text.find('\0') != std::string_view::npos || text.starts_with("\xEF\xBB\xBF")) return std::nullopt;
-    const detail::JsonScan scan(text);
+    detail::JsonScan scan(text);
     if (scan.too_deep()) return std::nullopt;
     detail::JsonBuilder builder(scan);
     if (!nlohmann::json::sax_parse(scan.text(), &builder)) return std::nullopt;

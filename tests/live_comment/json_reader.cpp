@@ -42,6 +42,17 @@ TEST_CASE("a name twice in one object is refused, also escaped and nested") {
     CHECK(read_json(R"({"a":{"a":{"a":1}},"b":{"a":1}})"));
 }
 
+TEST_CASE("a long text is what it says, and a long name is one with its escaped twin") {
+    const std::string text = "sixteen bytes at least, \xE2\x82\xAC and \x7F too";
+    const auto object = read_json("{\"" + text + "\":[\"" + text + "\",\"\\ud800\",\"" + text + "\"]}");
+    REQUIRE(object);
+    CHECK(object->fields == json{{text, {text, "\xEE\x80\x80", text}}});
+    CHECK(object->lone_surrogates == std::vector{text});
+    CHECK_FALSE(read_json(R"({"a name of some length":1,"\u0061 name of some length":2})"));
+    CHECK_FALSE(read_json(R"({"a name of some length":1,"a name of some length":2})"));
+    CHECK_FALSE(read_json("{\"a\":\"a text that is not closed"));
+}
+
 TEST_CASE("a lone surrogate is found, with the outermost field that holds it") {
     const auto found = [](std::string_view text) {
         const auto object = read_json(text);
@@ -115,7 +126,9 @@ TEST_CASE("random texts are read as another parser reads them, but for a name th
     const auto below = [&](std::size_t n) { return std::uniform_int_distribution<std::size_t>(0, n - 1)(random); };
     int accepted = 0;
     for (int i = 0; i < 20'000; ++i) {
-        std::string text = R"({"a":1,"b":{"c":[true,"x\u00e9\n"]},"d":-2.5e-1,"e":"\ud83d\ude00"})";
+        std::string text = R"({"a":1,"b":{"c":[true,"x\u00e9\n"]},"d":-2.5e-1,"e":"\ud83d\ude00",)"
+                           R"("a name of some length":"é, and a text of some length",)"
+                           R"("f":["another text that is long"]})";
         for (std::size_t changes = below(3); changes-- > 0;)
             text.replace(below(text.size()), below(4), pieces[below(std::size(pieces))]);
         CAPTURE(text);
