@@ -237,6 +237,7 @@ private:
         const auto peer = ticket_.address();
         if (!ticket_.forwarded(request.header("X-Forwarded-For"))) return HttpResponse{.status = 429};
         if (const int status = events_->refusal(request)) return HttpResponse{.status = status};
+        // Last: the request's is borrowed from it.
         if (ticket_.address() != peer) remote_address_ = address_text(ticket_.address());
         return std::nullopt;
     }
