@@ -55,10 +55,11 @@ public:
             history += entry.deleted ? deleted_message(e.room, entry.seq) : with_seq(entry.payload, entry.seq);
         }
         history += ']';
-        roomcast::JsonText online, state, json;
+        std::string state = R"({"slow_mode":0,"mute_all":false,"unique":false,"locked":false,"likes":)";
+        roomcast::JsonText::append(state, host_->likes(e.room));
+        state += '}';
+        roomcast::JsonText online, json;
         online("users", e.counts.users)("connections", e.counts.connections);
-        state("slow_mode", 0)("mute_all", false)("unique", false)("locked", false);
-        state("likes", host_->likes(e.room));
 
         json("event", "joined")("room", e.room)("user", e.user)("name", name);
         json("role", host_->role(e.creator, e.user))("connection", connection_text(chat.id()));
@@ -67,7 +68,7 @@ public:
         json("epoch", roomcast::epoch_text(e.position.epoch))("seq", e.position.seq);
         json.raw("online", std::move(online).str());
         json("was_recovering", e.was_recovering)("recovered", e.recovered);
-        json.raw("history", history).raw("state", std::move(state).str());
+        json.raw("history", history).raw("state", state);
         if (first) json.raw("server", host_->server_text());
         if (e.context) {
             json("of", "join");
