@@ -204,7 +204,7 @@ public:
     /// std::bad_alloc; then the rooms that had their turn have it.
     std::size_t broadcast_all(Frame payload, Broadcast how = {}) {
         std::size_t reached = 0;
-        std::unique_ptr<detail::MessageItem<T>> message;
+        detail::Owner<detail::MessageItem<T>> message;
         this->for_each_room([&](Record& record, detail::Work<T>& work) {
             // What a full queue does not take is freed without the lock, or goes to the next room.
             if (!message) message = post_.make(payload, how);
@@ -378,8 +378,8 @@ private:
         return encoding;
     }
 
-    static std::shared_ptr<const member_info> make_info(member_info&& info) {
-        if constexpr (std::same_as<member_info, None>) return nullptr;
+    static detail::Info<T> make_info(member_info&& info) {
+        if constexpr (std::same_as<member_info, None>) return {};
         else return std::make_shared<const member_info>(std::move(info));
     }
 

@@ -23,7 +23,7 @@ class Admission {
     using Together = typename Membership<T>::Together;
 
 public:
-    using Info = std::shared_ptr<const typename T::member_info>;
+    using Info = detail::Info<T>;
 
     Admission(Core<T>& core, Work<T>& work) noexcept : core_(core), directory_(core.directory), work_(work) {}
 
@@ -71,7 +71,7 @@ public:
 
         // Everything that may fail.
         const bool new_device = !(connection_ && connection_->user);
-        std::unique_ptr<Room> made_room;
+        Owner<Room> made_room;
         if (!room_) {
             if (!find_place_for_room()) return refuse(Refusal::too_many_rooms);
             made_room = make_room(join.room, directory_.options().room);
@@ -86,16 +86,19 @@ public:
         }
         auto id = user_ ? typename T::user_id() : typename T::user_id(*join.user);
         if (!user_) reserve_user();
-        std::vector<Follower> followers;
-        if (leaving_ && follows()) {
-            followers.reserve(others());
+        Owner<Follower[]> followers;
+        const std::size_t following = leaving_ && follows() ? others() : 0;
+        if (following != 0) {
+            followers = Owner<Follower[]>(new Follower[following]);
+            std::size_t i = 0;
             Together::for_each(*leaving_, [&](const Membership<T>& m) {
-                if (is_other(m)) followers.push_back({m.connection, m.tags.load(std::memory_order_relaxed), make_item(room)});
+                if (is_other(m))
+                    followers[i++] = {m.connection, m.tags.load(std::memory_order_relaxed), make_item(room)};
             });
         }
         auto item = make_item(room);
-        core_.pools.memberships.reserve(followers.size() + 1);
-        room.places.reserve(followers.size() + 1);
+        core_.pools.memberships.reserve(following + 1);
+        room.places.reserve(following + 1);
         if (!connection_) reserve_connection();
 
         // From here on nothing fails. What was reserved is made before anything is freed.
@@ -104,7 +107,7 @@ public:
         const bool device_added = oldest_ != nullptr;
         Membership<T>& m = core_.pools.memberships.make();
         m.tags.store(join.tags, std::memory_order_relaxed);
-        for (auto& follower : followers) follower.membership = &core_.pools.memberships.make();
+        for (std::size_t i = 0; i < following; ++i) followers[i].membership = &core_.pools.memberships.make();
         if (made_room) insert_room(std::move(made_room));
         room_ = &room;
         if (new_device) directory_.give_user(*connection_, *user_);
@@ -117,10 +120,10 @@ public:
         if (!device_added) oldest_ = &m;  // of those who follow
         const bool left_from = leaving_ || (leaving_alone_ && Together::alone(*leaving_alone_));
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
-                                left_from, followers.size() + 1);
+                                left_from, following + 1);
         if (from) leave_old_places(m);
         take_in(m, std::move(item), join, from);
-        for (auto& follower : followers) follow(follower, from);
+        for (std::size_t i = 0; i < following; ++i) follow(followers[i], from);
         if (replaced_) drop_replaced();
         if (new_device) drop_oldest_devices();
         if (from) return {JoinStatus::migrated, Refusal::none};
@@ -138,9 +141,9 @@ public:
 private:
     /// A device that goes with its user, under OtherDevices::follow.
     struct Follower {
-        Connection* connection;
-        std::uint64_t tags;
-        std::unique_ptr<JoinItem<T>> item;
+        Connection* connection = nullptr;
+        std::uint64_t tags = 0;
+        Owner<JoinItem<T>> item{};
         Membership<T>* membership = nullptr;
     };
 
@@ -259,11 +262,11 @@ private:
         connection_ = &core_.pools.connections.make(std::move(handle), encoding, connection_hash_);
         directory_.insert(*connection_);
     }
-    [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
+    [[nodiscard]] Owner<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
         core_.timers.reserve(directory_.room_count() + 1);
         return directory_.make_room(id, options);
     }
-    void insert_room(std::unique_ptr<Room>&& made) noexcept {
+    void insert_room(Owner<Room>&& made) noexcept {
         Room& room = *made;
         directory_.insert_room(std::move(made));
         if (making_way_) core_.unindex(*making_way_, work_);
@@ -293,7 +296,7 @@ private:
         Membership<T>* const m = leaving_ ? leaving_ : leaving_alone_;
         return m && !oldest_ && m->connection == connection_ && directory_.may_move(*m) ? m : nullptr;
     }
-    JoinResult move(Membership<T>& m, Room& room, std::unique_ptr<Room>&& made_room, std::unique_ptr<JoinItem<T>>&& item,
+    JoinResult move(Membership<T>& m, Room& room, Owner<Room>&& made_room, Owner<JoinItem<T>>&& item,
                     BasicJoin<T>& join, Info& info) noexcept {
         Room& from = *m.room;
         m.tags.store(join.tags, std::memory_order_relaxed);
@@ -328,25 +331,25 @@ private:
     }
 
     void wake_up(Room& room) noexcept {
-        if (!room.linger_until) return;
+        if (!room.lingers()) return;
         core_.timers.stop_lingering(room);
         core_.timers.update(room);
     }
 
     /// What waits for the room to come to the join; null where nobody is to hear
     /// of it, and it has nothing to wait for.
-    [[nodiscard]] static std::unique_ptr<JoinItem<T>> make_item(const Room& room) {
-        if (!is_told<T> && room.at_rest()) return nullptr;
-        return std::make_unique<JoinItem<T>>();
+    [[nodiscard]] static Owner<JoinItem<T>> make_item(const Room& room) {
+        if (!is_told<T> && room.at_rest()) return {};
+        return Owner(new JoinItem<T>);
     }
-    void take_in(Membership<T>& m, std::unique_ptr<JoinItem<T>>&& item, BasicJoin<T>& join, Room* from) noexcept {
+    void take_in(Membership<T>& m, Owner<JoinItem<T>>&& item, BasicJoin<T>& join, Room* from) noexcept {
         if (!item) return directory_.fill_slot(m);
         item->context = std::move(join.context);
         item->since = join.since;
         item->history = join.history;
         queue(m, std::move(item), from);
     }
-    void queue(Membership<T>& m, std::unique_ptr<JoinItem<T>>&& item, Room* from) noexcept {
+    void queue(Membership<T>& m, Owner<JoinItem<T>>&& item, Room* from) noexcept {
         item->membership = &m;
         ++m.joins_queued;
         ++m.references;

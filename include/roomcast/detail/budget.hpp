@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
 
 #include "roomcast/detail/core.hpp"
 
@@ -29,12 +28,10 @@ public:
         if (unmeasured_ < interval_) return;
         unmeasured_ = 0;
         const auto now = core_.clock.now();
-        if (began_) {
-            if (now - *began_ >= core_.options.turn_time) left_ = 0;
-            else if (now - last_ < core_.options.turn_time / 16) interval_ = std::min(interval_ * 2, std::size_t{1024});
-        } else {
-            began_ = now;
-        }
+        if (!measuring_) began_ = now;
+        else if (now - began_ >= core_.options.turn_time) left_ = 0;
+        else if (now - last_ < core_.options.turn_time / 16) interval_ = std::min(interval_ * 2, std::size_t{1024});
+        measuring_ = true;
         last_ = now;
     }
 
@@ -43,8 +40,8 @@ private:
     std::size_t left_;
     std::size_t interval_ = 64;
     std::size_t unmeasured_ = 0;
-    std::optional<typename T::time_point> began_;
-    typename T::time_point last_{};
+    bool measuring_ = false;
+    typename T::time_point began_{}, last_{};
 };
 
 }  // namespace roomcast::detail

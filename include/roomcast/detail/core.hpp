@@ -47,33 +47,33 @@ struct Core {
 
     [[nodiscard]] Instant now() const { return instant_of(clock.now()); }
 
-    /// Why a member's message is not taken, if it is not: its rates first,
-    /// then what the room lets through. Throws std::bad_alloc.
-    std::optional<PublishResult> limit(ConnectionRecord<T>& c, RoomRecord<T>& room, MessageClass message_class) {
+    /// Whether a member's message may be taken (then `sent`), or why not: its rates
+    /// first, then what the room lets through. Throws std::bad_alloc.
+    PublishResult limit(ConnectionRecord<T>& c, RoomRecord<T>& room, MessageClass message_class) {
         const bool sampled = room.options.rate.limits();
         const bool exempt = message_class < MessageClass::normal;
         if (exempt ? !sampled : !(sampled || options.connection_rate.limits() || options.user_rate.limits()))
-            return std::nullopt;
+            return {Delivery::sent};
         const auto time = clock.now();
         const Instant now = instant_of(time);
         if (exempt) {
             room.news->sampler.spend(now);
-            return std::nullopt;
+            return {Delivery::sent};
         }
         Instant wait = c.rate.wait(options.connection_rate, now);
         if (wait == Instant(0)) wait = user_rates.take(c.user->id, now);
         if (wait == Instant(0)) wait = c.rate.take(options.connection_rate, now);
         if (wait != Instant(0)) {
             ++statistics.rate_limited;
-            return PublishResult{Delivery::rate_limited, wait};
+            return {Delivery::rate_limited, wait};
         }
-        if (!sampled) return std::nullopt;
+        if (!sampled) return {Delivery::sent};
         wait = room.news->sampler.offer(c.user->id, now);
-        if (wait == Instant(0)) return std::nullopt;
+        if (wait == Instant(0)) return {Delivery::sent};
         ++statistics.left_out;
         room.news->leave_out(time);
         if (!room.occupancy.busy()) look_again(room);
-        return PublishResult{Delivery::left_out, wait};
+        return {Delivery::left_out, wait};
     }
 
     /// A reason for a removal, shared with one who waits for its end and has the
@@ -121,12 +121,9 @@ struct Core {
 
     /// Notes when a room that nobody works in has to be looked at again.
     void look_again(RoomRecord<T>& room) noexcept {
-        std::optional<typename T::time_point> when;
+        auto when = T::time_point::max();
         if (room.parcel.count != 0) when = room.batch_until;
-        if (room.news && room.news->has_any()) {
-            const auto news = room.news->look_again(clock.now());
-            if (news && (!when || *news < *when)) when = news;
-        }
+        if (room.news && room.news->has_any()) when = std::min(when, room.news->look_again(clock.now()));
         if (when == room.look_again) return;
         room.look_again = when;
         if (room.indexed) timers.update(room);

@@ -140,7 +140,7 @@ private:
     /// Lock held. Behind what waits already.
     bool store(Connection& c, const Letter<T>& letter, bool was_busy, Work<T>& work) noexcept {
         try {
-            auto made = c.outbox ? nullptr : core_.directory.make_outbox(c);
+            auto made = c.outbox ? Owner<Outbox<T>>() : core_.directory.make_outbox(c);
             Outbox<T>& outbox = made ? *made : *c.outbox;
             core_.statistics.replaced += outbox.take_in(letter, core_.clock.now());
             if (made) core_.directory.set_outbox(c, std::move(made));

@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
+
+#include "roomcast/detail/owner.hpp"
 
 namespace roomcast::detail {
 
@@ -27,17 +28,21 @@ class DeadlineHeap {
 public:
     /// Capacity for `count` records. Throws std::bad_alloc.
     void reserve(std::size_t count) {
-        if (count > heap_.capacity()) heap_.reserve(count < 8 ? 8 : count * 2);
+        if (count <= capacity_) return;
+        const std::size_t capacity = count < 8 ? 8 : count * 2;
+        Owner<Record*[]> larger(new Record*[capacity]);
+        for (std::size_t i = 0; i < size_; ++i) larger[i] = heap_[i];
+        heap_ = std::move(larger);
+        capacity_ = capacity;
     }
 
-    [[nodiscard]] Record* front() const noexcept { return heap_.empty() ? nullptr : heap_.front(); }
+    [[nodiscard]] Record* front() const noexcept { return size_ == 0 ? nullptr : heap_[0]; }
 
     /// Sets or changes the deadline. O(log n).
     void set(Record& record, TimePoint due) noexcept {
         record.due = due;
         if (record.heap_place == none) {
-            record.heap_place = heap_.size();
-            heap_.push_back(&record);
+            put(size_++, &record);
         }
         up(record.heap_place);
         down(record.heap_place);
@@ -46,8 +51,7 @@ public:
     void clear(Record& record) noexcept {
         const std::size_t place = std::exchange(record.heap_place, none);
         if (place == none) return;
-        Record* moved = heap_.back();
-        heap_.pop_back();
+        Record* moved = heap_[--size_];
         if (moved != &record) {
             put(place, moved);
             up(place);
@@ -56,7 +60,10 @@ public:
     }
 
     /// Gives the memory back, when no record is left that may need it.
-    void release() noexcept { std::vector<Record*>().swap(heap_); }
+    void release() noexcept {
+        heap_ = {};
+        capacity_ = 0;
+    }
 
 private:
     void put(std::size_t place, Record* record) noexcept {
@@ -73,7 +80,7 @@ private:
     void down(std::size_t place) noexcept {
         for (;;) {
             std::size_t least = place;
-            for (std::size_t child = 2 * place + 1; child <= 2 * place + 2 && child < heap_.size(); ++child)
+            for (std::size_t child = 2 * place + 1; child <= 2 * place + 2 && child < size_; ++child)
                 if (earlier(child, least)) least = child;
             if (least == place) return;
             exchange(place, least);
@@ -89,7 +96,8 @@ private:
         put(b, record);
     }
 
-    std::vector<Record*> heap_;
+    Owner<Record*[]> heap_;
+    std::size_t size_ = 0, capacity_ = 0;
 };
 
 }  // namespace roomcast::detail

@@ -88,16 +88,16 @@ public:
 
     void reserve_user() { users_.reserve(); }
     void reserve_connection() { connections_.reserve(); }
-    [[nodiscard]] std::unique_ptr<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
+    [[nodiscard]] Owner<Room> make_room(typename T::room_view id, const typename Room::Options& options) {
         rooms_.reserve();
-        auto room = std::make_unique<Room>(id, hash_(id), options, new_epoch());
+        Owner<Room> room(new Room(id, hash_(id), options, new_epoch()));
         if (options.history != 0)
-            room->log = std::make_unique<Log<T>>(HistoryBounds{options.history, options.history_bytes, options.history_age});
-        if (News<T>::wanted(options)) room->news = std::make_unique<News<T>>(*room, hash_);
+            room->log = Owner(new Log<T>({options.history, options.history_bytes, options.history_age}));
+        if (News<T>::wanted(options)) room->news = Owner(new News<T>(*room, hash_));
         room->plain = !room->log && !room->news && options.batch_window.count() <= 0;
         return room;
     }
-    [[nodiscard]] std::unique_ptr<Outbox<T>> make_outbox(Connection& c) { return storage_.make_outbox(c, hash_); }
+    [[nodiscard]] Owner<Outbox<T>> make_outbox(Connection& c) { return storage_.make_outbox(c, hash_); }
     [[nodiscard]] std::uint64_t new_epoch() noexcept { return ++next_epoch_; }
 
     void insert(User<T>& user) noexcept { users_.insert(user); }
@@ -105,7 +105,7 @@ public:
         connections_.insert(c);
         ++open_connections_;
     }
-    void insert_room(std::unique_ptr<Room> room) noexcept {
+    void insert_room(Owner<Room> room) noexcept {
         rooms_.insert(*room);
         all_rooms_.push_back(*room);
         room->indexed = true;
@@ -345,7 +345,7 @@ public:
         if (!m.connection->outbox) m.slot->target.store(T::direct::of(m.connection->handle), std::memory_order_release);
     }
 
-    void set_outbox(Connection& c, std::unique_ptr<Outbox<T>> outbox) noexcept {
+    void set_outbox(Connection& c, Owner<Outbox<T>> outbox) noexcept {
         c.outbox = std::move(outbox);
         storage_.insert(*c.outbox);
         c.congested.store(true, std::memory_order_release);

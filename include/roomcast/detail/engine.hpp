@@ -129,9 +129,9 @@ public:
         else if (!List<Outbox<T>, FlushTag>::linked(outbox)) work.flushes.push_back(outbox);
     }
 
-    [[nodiscard]] bool shutting_down() const noexcept { return shutdown_.has_value(); }
+    [[nodiscard]] bool shutting_down() const noexcept { return shutdown_.batch != 0; }
     void shut_down(const KeptReason& reason, std::size_t batch, std::chrono::milliseconds every) noexcept {
-        shutdown_ = Shutdown{reason, std::max<std::size_t>(batch, 1), every, core.clock.now()};
+        shutdown_ = {reason, std::max<std::size_t>(batch, 1), every, core.clock.now()};
     }
 
     time_point poll() {
@@ -154,10 +154,10 @@ public:
 
 private:
     struct Shutdown {
-        KeptReason reason;
-        std::size_t batch;
-        std::chrono::milliseconds every;
-        time_point next;
+        KeptReason reason{};
+        std::size_t batch = 0;  // 0: nobody has asked for it
+        std::chrono::milliseconds every{};
+        time_point next{};
     };
 
     /// A message that went past the queue could not be encoded. The observer
@@ -343,12 +343,12 @@ private:
         for (int left = most_due; left > 0; --left) {
             RoomRecord<T>* room = core.timers.due_room(now);
             if (!room) return;
-            if (room->linger_until && *room->linger_until <= now && room->occupancy.free()) {
+            if (room->linger_until <= now && room->occupancy.free()) {
                 core.unindex(*room, work);
                 continue;
             }
-            if (room->look_again && *room->look_again <= now) {
-                room->look_again.reset();
+            if (room->look_again <= now) {
+                room->look_again = time_point::max();
                 core.timers.update(*room);
                 work.schedule(*room);
                 continue;
@@ -384,12 +384,12 @@ private:
     }
 
     void remove_batch(time_point now, Work<T>& work) noexcept {
-        if (!shutdown_ || now < shutdown_->next) return;
-        shutdown_->next = later(now, shutdown_->every);
-        for (std::size_t left = shutdown_->batch; left > 0 && core.directory.counts().connections > 0; ++sweep_) {
+        if (!shutting_down() || now < shutdown_.next) return;
+        shutdown_.next = later(now, shutdown_.every);
+        for (std::size_t left = shutdown_.batch; left > 0 && core.directory.counts().connections > 0; ++sweep_) {
             Connection* c = core.directory.any_connection(&sweep_);
             if (c->step != Step::open) continue;
-            core.directory.remove(*c, shutdown_->reason, nullptr, LeaveCause::removed, work);
+            core.directory.remove(*c, shutdown_.reason, nullptr, LeaveCause::removed, work);
             --left;
         }
     }
@@ -404,7 +404,7 @@ private:
             using duration = typename time_point::duration;
             next = std::min(next, time_point(std::chrono::duration_cast<duration>(core.user_rates.next_sweep())));
         }
-        return shutdown_ && core.directory.counts().connections > 0 ? std::min(next, shutdown_->next) : next;
+        return shutting_down() && core.directory.counts().connections > 0 ? std::min(next, shutdown_.next) : next;
     }
 
     /// Asks for an earlier `poll` where one has become due.
@@ -442,7 +442,7 @@ private:
     bool telling_ = false;
     bool untold_left_ = false;  // events that an operation had to leave to `poll`
     time_point promised_ = time_point::max();
-    std::optional<Shutdown> shutdown_;
+    Shutdown shutdown_;
     std::uint64_t sweep_ = 0;
 };
 

@@ -39,7 +39,7 @@ public:
         if (!courier_.hears(c)) return;
         const auto* const from = join.from && !is_in(c, join.from->id) ? &join.from->id : nullptr;
         const Counts counts{room.user_count, room.connection_count};
-        std::shared_ptr<const typename T::member_info> shared_info;
+        Info<T> shared_info{};
         if (present) shared_info = m.info;
         bool told = false;
         {
@@ -57,7 +57,7 @@ public:
                     .user = c.user->id,
                     .from = from,
                     .creator = room.creator ? &*room.creator : nullptr,
-                    .info = info ? *info : no_info,
+                    .info = info.get() ? *info.get() : no_info,
                     .context = join.follower ? nullptr : &join.context,
                     .position = {room.epoch, room.seq.load(std::memory_order_relaxed)},
                     .counts = counts,

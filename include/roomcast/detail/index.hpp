@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <vector>
+
+#include "roomcast/detail/owner.hpp"
 
 namespace roomcast::detail {
 
@@ -115,33 +115,43 @@ private:
         }
         if (upper == (mask_ >> 1) + 1) mask_ >>= 1;
         if (upper % segment != 0) return;
-        segments_.pop_back();
         capacity_ -= segment;
+        segments_[capacity_ / segment] = {};
     }
 
     void enlarge_first(std::uint32_t capacity) {
-        auto made = std::make_unique<Indexed*[]>(capacity);
-        if (segments_.empty()) {
-            segments_.push_back(std::move(made));
+        Owner<Indexed*[]> made(new Indexed*[capacity]());
+        if (buckets_ == 0) {
+            grow(1);
             buckets_ = capacity;
             mask_ = capacity - 1;
         } else {
-            std::copy_n(segments_.front().get(), buckets_, made.get());
-            segments_.front() = std::move(made);
+            std::copy_n(segments_[0].get(), buckets_, made.get());
         }
+        segments_[0] = std::move(made);
         capacity_ = capacity;
     }
     void add_segment() {
-        segments_.push_back(std::make_unique_for_overwrite<Indexed*[]>(segment));
+        const std::uint32_t used = capacity_ / segment;
+        Owner<Indexed*[]> made(new Indexed*[segment]);
+        if (used == most_segments_) grow(used * 2);
+        segments_[used] = std::move(made);
         capacity_ += segment;
+    }
+    void grow(std::uint32_t most) {
+        Owner<Owner<Indexed*[]>[]> segments(new Owner<Indexed*[]>[most]);
+        for (std::uint32_t i = 0; i < most_segments_; ++i) segments[i] = std::move(segments_[i]);
+        segments_ = std::move(segments);
+        most_segments_ = most;
     }
 
     void clear() noexcept {
-        std::vector<std::unique_ptr<Indexed*[]>>().swap(segments_);
-        buckets_ = capacity_ = mask_ = 0;
+        segments_ = {};
+        most_segments_ = buckets_ = capacity_ = mask_ = 0;
     }
 
-    std::vector<std::unique_ptr<Indexed*[]>> segments_;
+    Owner<Owner<Indexed*[]>[]> segments_;
+    std::uint32_t most_segments_ = 0;
     std::uint32_t buckets_ = 0;
     std::uint32_t capacity_ = 0;  // buckets that there is room for
     std::uint32_t mask_ = 0;      // the smallest power of two that is no less than buckets_, less one

@@ -7,9 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
-#include <optional>
 #include <utility>
-#include <vector>
 
 #include "roomcast/config.hpp"
 #include "roomcast/detail/fair_sampler.hpp"
@@ -33,7 +31,7 @@ public:
     public:
         /// While the infos live.
         [[nodiscard]] PresenceEvent<T> event(const typename T::room_id& room, const Counts& counts) const noexcept {
-            return {room, counts, {names_.data(), came_}, {names_.data() + came_, names_.size() - came_}};
+            return {room, counts, {names_.get(), came_}, {names_.get() + came_, count_ - came_}};
         }
         /// To be freed without the lock: they may be the last holders.
         [[nodiscard]] auto take_infos() noexcept { return std::move(infos_); }
@@ -42,14 +40,14 @@ public:
         friend class News;
         void add(User<T>& user, const Info<T>& info) noexcept {
             ++user.references;
-            users_.push_back(&user);
-            infos_.push_back(info);
-            names_.push_back({&user.id, infos_.back().get()});
+            users_[count_] = &user;
+            infos_[count_] = info;
+            names_[count_++] = {&user.id, info.get()};
         }
-        std::vector<PresenceName<T>> names_;  // those who came, then those who went
-        std::vector<User<T>*> users_;
-        std::vector<std::shared_ptr<const typename T::member_info>> infos_;
-        std::size_t came_ = 0;
+        Owner<PresenceName<T>[]> names_;  // those who came, then those who went
+        Owner<User<T>*[]> users_;
+        Owner<Info<T>[]> infos_;
+        std::size_t count_ = 0, came_ = 0;
     };
 
     [[nodiscard]] static bool wanted(const Options& options) noexcept {
@@ -88,25 +86,24 @@ public:
 
     // What is due. `look_again` is called whenever something may have changed.
 
-    /// When something will be due, if anything will.
-    [[nodiscard]] std::optional<time_point> look_again(time_point now) noexcept {
-        if (changed && spacing_.count() > 0 && !presence_due_)
-            presence_due_ = std::max(now + std::min(spacing_ / 10, delay), told_at_ ? later(*told_at_, spacing_) : now);
-        if (!presence_due_) return sampled_due_;
-        return sampled_due_ ? std::min(*presence_due_, *sampled_due_) : presence_due_;
+    /// When something will be due; max(): nothing.
+    [[nodiscard]] time_point look_again(time_point now) noexcept {
+        if (changed && spacing_.count() > 0 && presence_due_ == never)
+            presence_due_ = std::max(now + std::min(spacing_ / 10, delay), not_before_);
+        return std::min(presence_due_, sampled_due_);
     }
-    [[nodiscard]] bool waiting() const noexcept { return presence_due_ || sampled_due_; }
+    [[nodiscard]] bool waiting() const noexcept { return presence_due_ != never || sampled_due_ != never; }
     /// Whether `look_again` has to be asked.
     [[nodiscard]] bool has_any() const noexcept { return waiting() || (changed && spacing_.count() > 0); }
 
     /// True when the room is to hear `counts`, or names.
     [[nodiscard]] bool take_presence(time_point now, const Counts& counts) noexcept {
-        if (!presence_due_ || *presence_due_ > now) return false;
-        presence_due_.reset();
+        if (presence_due_ > now) return false;
+        presence_due_ = never;
         changed = false;
         const bool named = may_name(counts) && names_ != 0;
         if (counts.connections == 0 || (counts == told_ && !named)) return false;
-        told_at_ = now;
+        not_before_ = later(now, spacing_);
         told_ = counts;
         return true;
     }
@@ -114,12 +111,12 @@ public:
     [[nodiscard]] Named take_names(const Counts& counts, Work<T>& work) noexcept {
         Named named;
         try {
-            if (may_name(counts)) {
-                named.names_.reserve(names_);
-                named.users_.reserve(names_);
-                named.infos_.reserve(names_);
+            if (may_name(counts) && names_ != 0) {
+                named.names_ = Owner<PresenceName<T>[]>(new PresenceName<T>[names_]);
+                named.users_ = Owner<User<T>*[]>(new User<T>*[names_]);
+                named.infos_ = Owner<Info<T>[]>(new Info<T>[names_]);
                 for (auto* m = came_.front(); m; m = came_.next(*m)) named.add(*m->user, m->user->in(room_)->info);
-                named.came_ = named.users_.size();
+                named.came_ = named.count_;
                 for (auto* m = went_.front(); m; m = went_.next(*m)) named.add(*m->user, m->info);
             }
         } catch (const std::bad_alloc&) {
@@ -130,22 +127,23 @@ public:
         return named;
     }
     void release(Named& named, Work<T>& work) noexcept {
-        for (User<T>* user : named.users_) release(*user, work);
+        for (std::size_t i = 0; i < named.count_; ++i) release(*named.users_[i], work);
     }
 
     void leave_out(time_point now) noexcept {
-        if (!sampled_due_) sampled_due_ = now + spacing_of_sampled;
+        if (sampled_due_ == never) sampled_due_ = now + spacing_of_sampled;
     }
     /// How many were left out; 0: nothing to tell.
     [[nodiscard]] std::uint64_t take_left_out(time_point now) noexcept {
-        if (!sampled_due_ || *sampled_due_ > now) return 0;
-        sampled_due_.reset();
+        if (sampled_due_ > now) return 0;
+        sampled_due_ = never;
         return sampler.take_left_out();
     }
 
 private:
     using Mentions = List<Mention<T>, NewsTag>;
 
+    static constexpr time_point never = time_point::max();
     /// Lets a burst of joins end before the first word of it.
     static constexpr std::chrono::milliseconds delay{100};
     static constexpr std::chrono::seconds spacing_of_sampled{1};
@@ -202,7 +200,8 @@ private:
     const std::chrono::milliseconds spacing_;
     const std::size_t most_names_;
     Counts told_{};
-    std::optional<time_point> told_at_{}, presence_due_{}, sampled_due_{};
+    time_point not_before_ = time_point::min();  // presence is told again
+    time_point presence_due_ = never, sampled_due_ = never;
     Mentions came_, went_, spares_;
     std::size_t names_ = 0;  // in the first two
     std::size_t spare_count_ = 0;

@@ -18,7 +18,7 @@ template <class T>
 class Post {
     using Room = RoomRecord<T>;
     using Call = typename Engine<T>::Call;
-    using Message = std::unique_ptr<MessageItem<T>>;
+    using Message = Owner<MessageItem<T>>;
 
 public:
     explicit Post(Engine<T>& engine) noexcept : engine_(engine) {}
@@ -39,14 +39,14 @@ public:
         if (!membership) return {find() ? Delivery::not_in_room : Delivery::no_room};
         Room& room = *membership->room;
         if (is_full(room)) return {Delivery::overloaded};
-        if (const auto limited = engine_.core.limit(*record, room, how.message_class)) return *limited;
+        if (const auto taken = engine_.core.limit(*record, room, how.message_class); !taken) return taken;
         message->publisher = membership;
         return {put(room, message, nullptr, call)};
     }
 
     template <class Find>
     Delivery broadcast(Find&& find, const Frame& payload, const BasicBroadcast<T>& how) {
-        Message message = is_for_all(how) ? nullptr : make(payload, how);
+        Message message = is_for_all(how) ? Message() : make(payload, how);
         Call call(engine_);
         Room* const room = find();
         if (!room) return Delivery::no_room;
@@ -71,7 +71,7 @@ public:
 
     Delivery change_log(Change change, typename T::room_view id, std::uint64_t seq,
                         const typename T::connection_type* by) {
-        Message message = std::make_unique<MessageItem<T>>(Frame());
+        Message message(new MessageItem<T>(Frame()));
         message->change = change;
         message->message_class = MessageClass::control;
         message->numbered = false;
@@ -92,7 +92,7 @@ public:
     template <class How>
     [[nodiscard]] Message make(Frame payload, const How& how) const {
         ROOMCAST_ASSERT(!(how.numbered && how.message_class == MessageClass::control));
-        auto message = std::make_unique<MessageItem<T>>(std::move(payload));
+        Message message(new MessageItem<T>(std::move(payload)));
         message->require = how.require;
         message->exclude = how.exclude;
         message->numbered = how.numbered;

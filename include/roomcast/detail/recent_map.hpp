@@ -49,7 +49,7 @@ public:
     [[nodiscard]] Value& at(view id) {
         const std::uint32_t hash = hash_(id);
         if (Entry* known = entry_of(id, hash)) return known->value;
-        auto entry = std::make_unique<Entry>(id, hash);
+        Owner<Entry> entry(new Entry(id, hash));
         index_.reserve();
         index_.insert(*entry);
         entries_.push_back(*entry);

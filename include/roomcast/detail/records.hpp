@@ -97,7 +97,8 @@ using EventSlot = std::conditional_t<is_observed<T>, EventRecord<T>, NoEvent<Tag
 /// Stands for the info of hosts that have none to keep.
 struct NoInfo {
     operator std::shared_ptr<const None>() const noexcept { return nullptr; }
-    void swap(std::shared_ptr<const None>&) noexcept {}
+    [[nodiscard]] const None* get() const noexcept { return nullptr; }
+    void swap(NoInfo&) noexcept {}
 };
 
 /// What a host keeps about a user in a room. Replaced, never changed: readers
@@ -161,7 +162,7 @@ struct Membership : Link<ConnectionTag>, Link<UserTag>, Link<TogetherTag>, Poole
     /// Whether it stands for its user among the room's members.
     [[nodiscard]] bool leads() const noexcept { return user().rooms.contains(*this); }
     /// That of all who are together; `other` keeps what they had alive. O(those).
-    void swap_info(std::shared_ptr<const typename T::member_info>& other) noexcept {
+    void swap_info(Info<T>& other) noexcept {
         info.swap(other);
         for (Membership* m = &Together::next(*this); m != this; m = &Together::next(*m)) m->info = info;
     }
@@ -204,7 +205,7 @@ struct ConnectionRecord : Link<DeviceTag>, Indexed, Pooled {
     typename T::connection_type handle;
     User<T>* user = nullptr;
     SlimList<Membership<T>, ConnectionTag> memberships;
-    std::unique_ptr<Outbox<T>> outbox;
+    Owner<Outbox<T>> outbox;
     union {
         TokenBucket rate{};                    // of what it publishes
         typename T::time_point due;            // once removed: of the next step
@@ -337,16 +338,17 @@ struct RoomRecord : Deadline<typename T::time_point>,
     ROOMCAST_ATOMIC<bool> has_dead{false};  // the drainer's hint that `dead` is not empty
     KeptReason close_reason{};
     typename T::time_point idle_since{};
-    std::optional<typename T::time_point> linger_until{};
-    std::optional<typename T::time_point> look_again{};  // a batch, or news, will be due
-    std::unique_ptr<News<T>> news;  // where the room has any to tell
+    // max(): never.
+    typename T::time_point linger_until = T::time_point::max();
+    typename T::time_point look_again = T::time_point::max();  // a batch, or news, will be due
+    Owner<News<T>> news;  // where the room has any to tell
 
     // Touched by whoever works in the room, without the lock; while nobody
     // does, under it.
     Parcel<T> parcel;
     typename Places::Cursor cursor{};
     typename T::time_point batch_until{};  // until then messages wait for each other
-    std::unique_ptr<Log<T>> log;           // where the room keeps messages
+    Owner<Log<T>> log;           // where the room keeps messages
     ROOMCAST_ATOMIC<std::uint64_t> seq{0};     // written there, read by anyone
 
     [[no_unique_address]] EventSlot<T, struct Opened> opened{};
@@ -360,6 +362,9 @@ struct RoomRecord : Deadline<typename T::time_point>,
     /// Under the lock: nothing is there that a join or an end has to wait for; they
     /// need not wait for an express.
     [[nodiscard]] bool at_rest() const noexcept { return !occupancy.busy() && parcel.count == 0 && !news; }
+
+    /// Empty, and to stay for a while.
+    [[nodiscard]] bool lingers() const noexcept { return Link<LingerTag>::linked(); }
 
     /// A bit for each encoding that a member wants. Without the lock it is asked
     /// after a walk has begun, and then misses none of those in the walk.

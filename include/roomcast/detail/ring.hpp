@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <new>
 #include <utility>
+
+#include "roomcast/detail/owner.hpp"
 
 namespace roomcast::detail {
 
@@ -45,7 +46,7 @@ public:
     }
 
     void clear() noexcept {
-        values_.reset();
+        values_ = {};
         capacity_ = first_ = size_ = 0;
     }
 
@@ -53,14 +54,14 @@ private:
     static constexpr std::size_t smallest = 8;
 
     void move_to(std::size_t capacity) {
-        auto values = std::make_unique<T[]>(capacity);
+        Owner<T[]> values(new T[capacity]);
         for (std::size_t i = 0; i < size_; ++i) values[i] = std::move((*this)[i]);
         values_ = std::move(values);
         capacity_ = capacity;
         first_ = 0;
     }
 
-    std::unique_ptr<T[]> values_;
+    Owner<T[]> values_;
     std::size_t capacity_ = 0;  // a power of two, or 0
     std::size_t first_ = 0;     // counts on; its place is that modulo the capacity
     std::size_t size_ = 0;

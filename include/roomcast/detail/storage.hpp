@@ -24,9 +24,9 @@ public:
     // Outboxes, by since when something has waited in each.
 
     /// Throws std::bad_alloc; then nothing changed.
-    [[nodiscard]] std::unique_ptr<Outbox<T>> make_outbox(ConnectionRecord<T>& c, const SeededHash& hash) {
+    [[nodiscard]] Owner<Outbox<T>> make_outbox(ConnectionRecord<T>& c, const SeededHash& hash) {
         waiting_.reserve(outboxes_ + 1);
-        return std::make_unique<Outbox<T>>(c, bytes_, hash);
+        return Owner(new Outbox<T>(c, bytes_, hash));
     }
     void insert(Outbox<T>& outbox) noexcept {
         ++outboxes_;

@@ -118,7 +118,7 @@ private:
         if (room.indexed && room.connection_count == 0 && room.entered && !room.options.keep_empty) {
             const auto linger = room.options.linger;
             if (linger.count() <= 0) core_.unindex(room, work);
-            else if (!room.linger_until) core_.timers.linger(room, later(core_.clock.now(), linger));
+            else if (!room.lingers()) core_.timers.linger(room, later(core_.clock.now(), linger));
         }
         core_.look_again(room);
         room.occupancy.give_back(room.indexed);
@@ -412,12 +412,12 @@ private:
     }
     template <class Write>
     void announce(Room& room, MessageClass message_class, std::uint64_t key, Lock& lock, Write&& write) noexcept {
-        std::unique_ptr<MessageItem<T>> message;
+        Owner<MessageItem<T>> message;
         {
             Unlocked unlocked(lock);
             try {
                 const std::string text = write();
-                if (!text.empty()) message = std::make_unique<MessageItem<T>>(Frame(text));
+                if (!text.empty()) message = Owner(new MessageItem<T>(Frame(text)));
             } catch (...) {  // then it is not told
             }
         }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <optional>
 
 #include "roomcast/detail/deadline_heap.hpp"
 #include "roomcast/detail/later.hpp"
@@ -39,12 +38,10 @@ public:
 
     /// After any change to what limits the room's life.
     void update(Room& room) noexcept {
-        std::optional<time_point> due = room.options.ends_at;
-        const auto at_latest = [&](time_point time) { due = due ? std::min(*due, time) : time; };
-        if (room.options.idle.count() > 0) at_latest(later(room.idle_since, room.options.idle));
-        if (room.linger_until) at_latest(*room.linger_until);
-        if (room.look_again) at_latest(*room.look_again);
-        if (due) rooms_.set(room, *due);
+        time_point due = std::min(room.linger_until, room.look_again);
+        if (room.options.ends_at) due = std::min(due, *room.options.ends_at);
+        if (room.options.idle.count() > 0) due = std::min(due, later(room.idle_since, room.options.idle));
+        if (due != time_point::max()) rooms_.set(room, due);
         else rooms_.clear(room);
     }
     void forget(Room& room) noexcept {
@@ -58,8 +55,8 @@ public:
         update(room);
     }
     void stop_lingering(Room& room) noexcept {
-        if (!room.linger_until) return;
-        room.linger_until.reset();
+        if (!room.lingers()) return;
+        room.linger_until = time_point::max();
         List<Room, LingerTag>::unlink(room);
     }
 
