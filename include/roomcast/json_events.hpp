@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "roomcast/close_code.hpp"
 #include "roomcast/events.hpp"
@@ -16,7 +18,7 @@ namespace roomcast {
 [[nodiscard]] inline std::string epoch_text(std::uint64_t epoch) {
     constexpr std::string_view hex = "0123456789abcdef";
     std::string text(16, '0');
-    for (auto digit = text.rbegin(); epoch != 0; epoch >>= 4) *digit++ = hex[epoch & 15];
+    for (std::size_t at = text.size(); epoch != 0; epoch >>= 4) text[--at] = hex[epoch & 15];
     return text;
 }
 

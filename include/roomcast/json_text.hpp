@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <charconv>
 #include <concepts>
 #include <cstddef>
@@ -9,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace roomcast {
 
@@ -28,9 +28,15 @@ public:
     /// One field. Strings are escaped; integers, enums (as their number) and
     /// bools are written as they are.
     template <class Value>
+        requires(std::integral<Value> || std::is_enum_v<Value>)
     JsonText& operator()(std::string_view key, const Value& value) {
         begin(key);
         append(text_, value);
+        return *this;
+    }
+    JsonText& operator()(std::string_view key, std::string_view text) {
+        begin(key);
+        append(text_, text);
         return *this;
     }
 
@@ -47,49 +53,49 @@ public:
     }
 
     template <class Value>
+        requires(std::integral<Value> || std::is_enum_v<Value>)
     static void append(std::string& out, const Value& value) {
         if constexpr (std::same_as<Value, bool>) out += value ? "true" : "false";
         else if constexpr (std::is_enum_v<Value>) append(out, static_cast<std::underlying_type_t<Value>>(value));
         else if constexpr (std::signed_integral<Value>) append_number(out, std::int64_t{value});
-        else if constexpr (std::integral<Value>) append_number(out, std::uint64_t{value});
-        else append_string(out, std::string_view(value));
+        else append_number(out, std::uint64_t{value});
     }
-
-private:
-    void begin(std::string_view key) {
-        if (text_.size() > 1) text_ += ',';
-        append_string(text_, key);
-        text_ += ':';
-    }
-
-    static void append_number(std::string& out, std::integral auto number) {
-        char digits[24];
-        const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-        out.append(digits, end);
-    }
-
-    static void append_string(std::string& out, std::string_view text) {
+    static void append(std::string& out, std::string_view text) {
         constexpr std::string_view hex = "0123456789abcdef";
         out += '"';
         while (true) {
-            const auto special = std::find_if(text.begin(), text.end(), [](char c) {
-                return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
-            });
-            out += text.substr(0, static_cast<std::size_t>(special - text.begin()));
-            if (special == text.end()) break;
-            const auto byte = static_cast<unsigned char>(*special);
+            std::size_t plain = 0;
+            while (plain != text.size() && is_plain(text[plain])) ++plain;
+            out += text.substr(0, plain);
+            if (plain == text.size()) break;
+            const auto byte = static_cast<unsigned char>(text[plain]);
             if (byte >= 0x20) {
                 out += '\\';
-                out += *special;
+                out += text[plain];
             } else {
                 out += "\\u00";
                 out += hex[byte >> 4];
                 out += hex[byte & 15];
             }
-            text = {special + 1, text.end()};
+            text.remove_prefix(plain + 1);
         }
         out += '"';
     }
+
+private:
+    void begin(std::string_view key) {
+        if (text_.size() > 1) text_ += ',';
+        append(text_, key);
+        text_ += ':';
+    }
+
+    static void append_number(std::string& out, std::integral auto number) {
+        char digits[24];
+        const char* const end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+        out.append(digits, static_cast<std::size_t>(end - digits));
+    }
+
+    static bool is_plain(char c) noexcept { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; }
 
     std::string text_;
 };
