@@ -19,6 +19,7 @@ public:
     }
 
 private:
+    friend class Places;
     template <class, class>
     friend class List;
     template <class, class>
@@ -41,21 +42,51 @@ private:
 template <class Tag>
 class Link : public Place {};
 
+/// The places of a list's nodes: what needs not know what is in them, compiled once.
+class Places {
+public:
+    Places() noexcept = default;
+
+    [[nodiscard]] bool empty() const noexcept { return !root_.linked(); }
+
+protected:
+    // Null: there is none.
+    [[nodiscard]] Place* after(const Place& place) const noexcept {
+        return place.next_ == &root_ ? nullptr : place.next_;
+    }
+    [[nodiscard]] Place* before(const Place& place) const noexcept {
+        return place.previous_ == &root_ ? nullptr : place.previous_;
+    }
+
+    /// All of `other` goes to the end. O(1).
+    void take(Places& other) noexcept {
+        if (other.empty()) return;
+        Place* const first = other.root_.next_;
+        Place* const last = other.root_.previous_;
+        other.root_.next_ = other.root_.previous_ = &other.root_;
+        first->previous_ = root_.previous_;
+        last->next_ = &root_;
+        root_.previous_->next_ = first;
+        root_.previous_ = last;
+    }
+
+    Place root_;
+};
+
 /// A doubly linked list through its nodes: nothing allocates, nothing fails,
 /// a node leaves without its list. The list does not own its nodes.
 template <class T, class Tag>
-class List {
+class List : Places {
 public:
-    List() noexcept = default;
+    using Places::empty;
 
-    [[nodiscard]] bool empty() const noexcept { return !root_.linked(); }
-    [[nodiscard]] T* front() const noexcept { return to_node(root_.next_); }
-    [[nodiscard]] T* back() const noexcept { return to_node(root_.previous_); }
+    [[nodiscard]] T* front() const noexcept { return static_cast<T*>(static_cast<Link<Tag>*>(after(root_))); }
+    [[nodiscard]] T* back() const noexcept { return static_cast<T*>(static_cast<Link<Tag>*>(before(root_))); }
     [[nodiscard]] T* next(const T& node) const noexcept {
-        return to_node(static_cast<const Link<Tag>&>(node).next_);
+        return static_cast<T*>(static_cast<Link<Tag>*>(after(static_cast<const Link<Tag>&>(node))));
     }
     [[nodiscard]] T* previous(const T& node) const noexcept {
-        return to_node(static_cast<const Link<Tag>&>(node).previous_);
+        return static_cast<T*>(static_cast<Link<Tag>*>(before(static_cast<const Link<Tag>&>(node))));
     }
 
     void push_back(T& node) noexcept { static_cast<Link<Tag>&>(node).link_before(root_); }
@@ -76,23 +107,7 @@ public:
     }
 
     /// All of `other` goes to the end of this list. O(1).
-    void take(List& other) noexcept {
-        if (other.empty()) return;
-        Place* const first = other.root_.next_;
-        Place* const last = other.root_.previous_;
-        other.root_.next_ = other.root_.previous_ = &other.root_;
-        first->previous_ = root_.previous_;
-        last->next_ = &root_;
-        root_.previous_->next_ = first;
-        root_.previous_ = last;
-    }
-
-private:
-    T* to_node(Place* place) const noexcept {
-        return place == &root_ ? nullptr : static_cast<T*>(static_cast<Link<Tag>*>(place));
-    }
-
-    Place root_;
+    void take(List& other) noexcept { Places::take(other); }
 };
 
 /// A list for records that come in great numbers: its head is one pointer, and
