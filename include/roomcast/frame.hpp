@@ -8,7 +8,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace roomcast {
 
@@ -47,9 +46,11 @@ public:
         // Relaxed: a new reference is made from one that already exists.
         if (block_) block_->references.fetch_add(1, std::memory_order_relaxed);
     }
-    Frame(Frame&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+    Frame(Frame&& other) noexcept : block_(other.block_) { other.block_ = nullptr; }
     Frame& operator=(Frame other) noexcept {
-        std::swap(block_, other.block_);
+        Block* const before = block_;
+        block_ = other.block_;
+        other.block_ = before;
         return *this;
     }
     ~Frame() {
@@ -96,7 +97,8 @@ private:
         std::size_t count = 0;
 
         void release() noexcept {
-            if (count != 0) Frame::release(*block, std::exchange(count, 0));
+            if (count != 0) Frame::release(*block, count);
+            count = 0;
         }
     };
     static LetGo& let_go_here() noexcept {

@@ -55,8 +55,8 @@ private:
     }
 
     [[nodiscard]] Instant spacing() const noexcept {
-        return std::clamp<Instant>(detail::span_of_seconds(1 / rate_.per_second), std::chrono::seconds(1),
-                                   std::chrono::minutes(1));
+        constexpr Instant least = std::chrono::seconds(1), most = std::chrono::minutes(1);
+        return std::clamp(detail::span_of_seconds(1 / rate_.per_second), least, most);
     }
 
     const Rate rate_;

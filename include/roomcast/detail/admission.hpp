@@ -3,10 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <utility>
-#include <vector>
 
 #include "roomcast/detail/core.hpp"
 #include "roomcast/requests.hpp"
@@ -281,12 +278,13 @@ private:
         constexpr Cause silent{LeaveCause::left, CloseCode::normal, false};
         if (leaving_alone_) directory_.end(*leaving_alone_, silent, work_);
         if (!leaving_) return;
-        std::optional<KeptReason> moved;
+        KeptReason moved;
         Together::for_each(*leaving_, [&](Membership<T>& m) {
             if (m.connection == replaced_) return;  // it ends altogether, below
             if (!is_other(m) || follows()) return directory_.end(m, silent, work_);
-            if (!moved) moved.emplace(CloseReason{CloseCode::moved_elsewhere, "entered another room"});
-            directory_.expel(m, *moved, entered.room, work_);
+            const CloseReason reason{CloseCode::moved_elsewhere, "entered another room"};
+            if (!moved.keeps(reason)) moved = KeptReason(reason);
+            directory_.expel(m, moved, entered.room, work_);
         });
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <optional>
+#include <algorithm>
 #include <utility>
 
 #include "roomcast/detail/directory.hpp"

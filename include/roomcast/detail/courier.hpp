@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>
-#include <memory>
 #include <new>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,6 +9,9 @@
 #include "roomcast/events.hpp"
 
 namespace roomcast::detail {
+
+/// Instead of an answer: the connection has not been asked.
+inline constexpr auto unasked = static_cast<SendStatus>(0xff);
 
 /// Brings frames to connections: at once, or through the outbox of a busy one.
 ///
@@ -30,18 +30,18 @@ public:
     /// Without the lock. The connection is kept alive by the caller. Answers
     /// false when the letter neither went out nor waits.
     bool deliver(Connection& c, const Letter<T>& letter, Work<T>& work) noexcept {
-        std::optional<SendStatus> answer;
+        SendStatus answer = unasked;
         if (!c.congested.load(std::memory_order_acquire)) [[likely]] {
             answer = try_send(*T::direct::of(c.handle), letter.frame);
-            if (*answer == SendStatus::accepted) [[likely]] return true;
+            if (answer == SendStatus::accepted) [[likely]] return true;
         }
         return deliver_slowly(c, letter, answer, work);
     }
 
     /// A room's message to one of its members whose slot is null (`answer` is
-    /// empty then), or who answered otherwise than `accepted`, to this frame or
+    /// `unasked` then), or who answered otherwise than `accepted`, to this frame or
     /// to one that holds it. Without the lock, by whoever works in the room.
-    void deliver_to_member(const Letter<T>& letter, std::optional<SendStatus> answer, Work<T>& work) noexcept {
+    void deliver_to_member(const Letter<T>& letter, SendStatus answer, Work<T>& work) noexcept {
         deliver_slowly(*letter.membership->connection, letter, answer, work);
     }
 
@@ -118,8 +118,8 @@ public:
     }
 
 private:
-    /// `answer` is that of a send of this very letter; none while congested.
-    bool deliver_slowly(Connection& c, const Letter<T>& letter, std::optional<SendStatus> answer,
+    /// `answer` is that of a send of this very letter; `unasked` while congested.
+    bool deliver_slowly(Connection& c, const Letter<T>& letter, SendStatus answer,
                         Work<T>& work) noexcept {
         work.owed = true;
         for (;;) {
@@ -129,11 +129,11 @@ private:
                 broken(c, work);
                 return false;
             }
-            if (answer || c.outbox) return store(c, letter, answer.has_value(), work);
+            if (answer != unasked || c.outbox) return store(c, letter, answer != unasked, work);
             // The outbox was emptied since it was seen.
             lock.unlock();
             answer = try_send(*T::direct::of(c.handle), letter.frame);
-            if (*answer == SendStatus::accepted) return true;
+            if (answer == SendStatus::accepted) return true;
         }
     }
 

@@ -49,8 +49,9 @@ public:
     }
 
     void clear(Record& record) noexcept {
-        const std::size_t place = std::exchange(record.heap_place, none);
+        const std::size_t place = record.heap_place;
         if (place == none) return;
+        record.heap_place = none;
         Record* moved = heap_[--size_];
         if (moved != &record) {
             put(place, moved);

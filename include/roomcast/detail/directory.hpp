@@ -3,7 +3,6 @@
 
 #include <concepts>
 #include <cstddef>
-#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -300,8 +299,8 @@ public:
     void release(Connection& c, Work<T>& work) noexcept {
         if (--c.references != 0) return;
         if (c.outbox) drop_outbox(c, work);
-        if (c.farewell_room) release(*std::exchange(c.farewell_room, nullptr));
-        if (User<T>* user = std::exchange(c.user, nullptr); user && --user->references == 0) work.trash.add(*user);
+        if (c.farewell_room) release(*c.farewell_room);
+        if (c.user && --c.user->references == 0) work.trash.add(*c.user);
         List<Connection, DeviceTag>::unlink(c);
         work.trash.connections.push_back(c);
     }
@@ -322,11 +321,13 @@ public:
         work.trash.add(item);
     }
     void release_publisher(MessageItem<T>& message, Work<T>& work) noexcept {
-        if (message.publisher) release(*std::exchange(message.publisher, nullptr), work);
+        if (message.publisher) release(*message.publisher, work);
+        message.publisher = nullptr;
     }
     void release_people(MessageItem<T>& message, Work<T>& work) noexcept {
         release_publisher(message, work);
-        if (message.except) release(*std::exchange(message.except, nullptr), work);
+        if (message.except) release(*message.except, work);
+        message.except = nullptr;
     }
 
     /// One of the reasons to wait with the farewell is gone.

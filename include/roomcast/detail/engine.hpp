@@ -5,9 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <memory>
 #include <new>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -96,7 +94,7 @@ public:
         std::size_t reached = 0;
         {
             Unlocked unlocked(call.lock());
-            std::array<std::optional<Frame>, max_encodings> frames;
+            std::array<Frame, max_encodings> frames;
             for (Connection* c : connections) reached += send_one(*c, payload, message_class, frames, call.work());
         }
         for (Connection* c : connections) {
@@ -302,7 +300,7 @@ private:
     }
 
     void wait(Connection& c, std::chrono::milliseconds time, List<Connection, DeviceTag>& list) noexcept {
-        std::construct_at(&c.due, later(core.clock.now(), time));
+        c.due = later(core.clock.now(), time);
         list.push_back(c);
     }
 
@@ -329,11 +327,11 @@ private:
     }
 
     bool send_one(Connection& c, const Frame& payload, MessageClass message_class,
-                  std::array<std::optional<Frame>, max_encodings>& frames, Work<T>& work) noexcept {
+                  std::array<Frame, max_encodings>& frames, Work<T>& work) noexcept {
         try {
             auto& frame = frames[c.encoding];
-            if (!frame) frame = T::access::encode(Message{message_class, {}, payload}, c.encoding);
-            return courier_.deliver(c, {*frame, nullptr, message_class}, work);
+            if (frame.empty()) frame = T::access::encode(Message{message_class, {}, payload}, c.encoding);
+            return courier_.deliver(c, {frame, nullptr, message_class}, work);
         } catch (...) {
             return false;
         }

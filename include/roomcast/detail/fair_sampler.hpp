@@ -124,7 +124,8 @@ private:
 
     void advance(Instant now) noexcept {
         if (now <= now_) return;
-        const Instant span = now - std::exchange(now_, now);
+        const Instant span = now - now_;
+        now_ = now;
         level_ = std::min(level_ + per_second_ * std::chrono::duration<double>(span).count(), burst_);
         all_ *= fading(span);
         most_ *= fading(span);

@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <type_traits>
 
 #include "roomcast/detail/budget.hpp"
@@ -203,33 +202,33 @@ private:
     void reach_one(const Who& audience, const Slot& slot, Target* target, Work<T>& work) noexcept {
         const Membership<T>& m = *slot.membership;
         if (!m.told) return;
-        std::optional<SendStatus> answer;
+        SendStatus answer = unasked;
         if (const Frame* const whole = target ? audience.whole(m) : nullptr) {
             answer = Courier<T>::try_send(*target, *whole);
-            if (*answer == SendStatus::accepted) return;
+            if (answer == SendStatus::accepted) return;
         }
         hand_over(audience, slot, answer, work);
     }
 
     /// Message by message, behind what waits already. `answer`: to a piece
     /// that holds them all.
-    void hand_over(const Audience& audience, const Slot& slot, std::optional<SendStatus> answer, Work<T>& work) noexcept {
+    void hand_over(const Audience& audience, const Slot& slot, SendStatus answer, Work<T>& work) noexcept {
         audience.for_each([&](const MessageItem<T>& message) {
             Membership<T>& m = *slot.membership;
             if (m.room->closed.load(std::memory_order_relaxed)) return;
             // What was answered was meant for it, whatever its tags are by now.
-            const Frame* const frame = answer ? Audience::form(message, m) : Audience::choose(message, m);
+            const Frame* const frame = answer != unasked ? Audience::form(message, m) : Audience::choose(message, m);
             if (!frame) return;
             // Looked at anew each time: who was removed meanwhile gets no more.
-            Target* const target = answer ? nullptr : slot.target.load(std::memory_order_acquire);
+            Target* const target = answer != unasked ? nullptr : slot.target.load(std::memory_order_acquire);
             if (target) answer = Courier<T>::try_send(*target, *frame);
             if (answer != SendStatus::accepted)
                 courier_.deliver_to_member({*frame, &m, message.message_class, message.seq, message.key}, answer, work);
-            answer.reset();
+            answer = unasked;
         });
     }
 
-    void hand_over(const Express& message, const Slot& slot, std::optional<SendStatus> answer, Work<T>& work) noexcept {
+    void hand_over(const Express& message, const Slot& slot, SendStatus answer, Work<T>& work) noexcept {
         Membership<T>& m = *slot.membership;
         courier_.deliver_to_member({*message.whole(m), &m, message.message_class, message.seq, message.key}, answer, work);
     }

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>

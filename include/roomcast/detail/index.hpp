@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "roomcast/detail/owner.hpp"
 
@@ -126,7 +127,7 @@ private:
             buckets_ = capacity;
             mask_ = capacity - 1;
         } else {
-            std::copy_n(segments_[0].get(), buckets_, made.get());
+            for (std::uint32_t i = 0; i < buckets_; ++i) made[i] = segments_[0][i];
         }
         segments_[0] = std::move(made);
         capacity_ = capacity;

@@ -10,7 +10,6 @@
 #include <limits>
 #include <new>
 #include <string_view>
-#include <utility>
 
 #include "roomcast/close_code.hpp"
 
@@ -37,7 +36,9 @@ public:
         if (Shared* const s = shared()) s->references.fetch_add(1, std::memory_order_relaxed);
     }
     KeptReason& operator=(KeptReason other) noexcept {
-        std::swap(word_, other.word_);
+        const std::uint64_t before = word_;
+        word_ = other.word_;
+        other.word_ = before;
         return *this;
     }
     ~KeptReason() {

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <utility>
 
@@ -146,7 +145,7 @@ private:
     static constexpr time_point never = time_point::max();
     /// Lets a burst of joins end before the first word of it.
     static constexpr std::chrono::milliseconds delay{100};
-    static constexpr std::chrono::seconds spacing_of_sampled{1};
+    static constexpr std::chrono::milliseconds spacing_of_sampled{1000};
 
     [[nodiscard]] bool may_name(const Counts& counts) const noexcept { return !too_many_ && counts.users <= most_names_; }
 
@@ -186,7 +185,8 @@ private:
     void forget(Mentions& mentions, Mention<T>& mention, Work<T>& work) noexcept {
         Mentions::unlink(mention);
         --names_;
-        release(*std::exchange(mention.user, nullptr), work);
+        release(*mention.user, work);
+        mention.user = nullptr;
         // What holds an info is freed without the lock.
         if (&mentions == &went_ || spare_count_ >= room_.user_count) return work.trash.add(mention);
         spares_.push_back(mention);

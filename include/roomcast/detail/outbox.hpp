@@ -5,8 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <utility>
 
 #include "roomcast/detail/hash.hpp"
 #include "roomcast/detail/index.hpp"
@@ -95,7 +93,10 @@ public:
     [[nodiscard]] std::size_t memory() const noexcept { return own_memory_; }
     [[nodiscard]] const Waiting<T>& newest() const noexcept { return *entries_.back(); }
     /// It is to be freed: its bytes count no more.
-    void write_off() noexcept { *memory_ -= std::exchange(own_memory_, 0); }
+    void write_off() noexcept {
+        *memory_ -= own_memory_;
+        own_memory_ = 0;
+    }
 
     /// Behind what waits already. What waits with the same key gives way;
     /// answers whether anything did. Throws std::bad_alloc; then nothing

@@ -96,7 +96,11 @@ public:
 
     /// Up to `most` of them; answers whether any is left.
     bool take_back(Remains& remains, std::size_t most) noexcept {
-        while (remains.first_ && most-- > 0) put(*std::exchange(remains.first_, remains.first_->next));
+        for (; remains.first_ && most > 0; --most) {
+            FreePlace& place = *remains.first_;
+            remains.first_ = place.next;
+            put(place);
+        }
         return remains.first_;
     }
 

@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <utility>
 
 #include "roomcast/detail/hash.hpp"
 #include "roomcast/detail/id_view.hpp"
 #include "roomcast/detail/index.hpp"
 #include "roomcast/detail/list.hpp"
+#include "roomcast/detail/owner.hpp"
 
 namespace roomcast::detail {
 

@@ -18,6 +18,7 @@
 #include "roomcast/detail/kept_reason.hpp"
 #include "roomcast/detail/list.hpp"
 #include "roomcast/detail/occupancy.hpp"
+#include "roomcast/detail/owner.hpp"
 #include "roomcast/detail/pool.hpp"
 #include "roomcast/detail/slots.hpp"
 #include "roomcast/events.hpp"

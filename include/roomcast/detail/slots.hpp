@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <memory>
 #include <new>
-#include <utility>
 
 #include "roomcast/config.hpp"
 
@@ -44,7 +42,7 @@ public:
         /// The slots from here to the end of the segment, of the walk, or of
         /// `most`, whichever comes first; never none before `done`.
         [[nodiscard]] std::size_t run(std::size_t most) const noexcept {
-            return std::min({most, remaining_, static_cast<std::size_t>(end_ - at_)});
+            return std::min(std::min(most, remaining_), readable());
         }
         [[nodiscard]] Slot* at() const noexcept { return at_; }
         /// Slots from here on that may be read, though perhaps not yet in use.
@@ -113,13 +111,14 @@ public:
         size_.store(size() - 1, std::memory_order_relaxed);
         if (--fill_ != 0) return;
         // One spare segment stays, so that a room at a border does not thrash.
-        release(std::exchange(last_->next, nullptr));
+        release(last_->next);
+        last_->next = nullptr;
         if (last_->previous) {
             last_ = last_->previous;
             fill_ = last_->capacity;
         } else {
-            release(std::exchange(first_, nullptr));
-            last_ = nullptr;
+            release(first_);
+            first_ = last_ = nullptr;
         }
     }
 
@@ -180,7 +179,7 @@ private:
     static Segment* make(std::size_t capacity) {
         void* memory = ::operator new(sizeof(Segment) + capacity * sizeof(Slot));
         auto* segment = ::new (memory) Segment{.capacity = capacity};
-        std::uninitialized_default_construct_n(segment->slots(), capacity);
+        for (std::size_t i = 0; i < capacity; ++i) ::new (segment->slots() + i) Slot;
         return segment;
     }
 

@@ -3,8 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <utility>
 
 #include "roomcast/detail/deadline_heap.hpp"
 #include "roomcast/detail/work.hpp"

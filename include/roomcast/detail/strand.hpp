@@ -6,12 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
-#include <new>
-#include <optional>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "roomcast/detail/budget.hpp"
 #include "roomcast/detail/core.hpp"
@@ -368,13 +363,13 @@ private:
         if constexpr (T::joins_frames) {
             if (parcel.count == 1) return;
             try {
-                std::vector<Frame> frames(parcel.count);
+                const Owner<Frame[]> frames(new Frame[parcel.count]);
                 for (std::size_t i = 0; i < parcel.whole.size(); ++i) {
                     if ((parcel.encodings >> i & 1) == 0) continue;
-                    auto at = frames.begin();
+                    Frame* at = frames.get();
                     for (auto* item = parcel.messages.front(); item; item = parcel.messages.next(*item))
                         *at++ = static_cast<MessageItem<T>*>(item)->frames[i];
-                    parcel.whole[i] = T::access::join_frames(frames);
+                    parcel.whole[i] = T::access::join_frames({frames.get(), parcel.count});
                 }
             } catch (...) {
                 parcel.whole = {};  // one by one, then

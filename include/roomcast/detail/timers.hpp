@@ -68,13 +68,8 @@ public:
     /// Removed connections whose time has come go into `work`; of each kind at
     /// most `most`.
     void collect_due(time_point now, int most, Work<T>& work) noexcept {
-        for (auto* list : {&in_grace, &closing}) {
-            int left = most;
-            for (Connection* c = list->front(); c && c->due <= now && left > 0; c = list->front(), --left) {
-                List<Connection, DeviceTag>::unlink(*c);
-                work.connections.push_back(*c);
-            }
-        }
+        collect_due(in_grace, now, most, work);
+        collect_due(closing, now, most, work);
     }
 
     [[nodiscard]] time_point next() const noexcept {
@@ -87,6 +82,13 @@ public:
     }
 
 private:
+    static void collect_due(List<Connection, DeviceTag>& list, time_point now, int most, Work<T>& work) noexcept {
+        for (Connection* c = list.front(); c && c->due <= now && most > 0; c = list.front(), --most) {
+            List<Connection, DeviceTag>::unlink(*c);
+            work.connections.push_back(*c);
+        }
+    }
+
     DeadlineHeap<time_point> rooms_;
     List<Room, ReadyTag> parked_;
     time_point parked_since_{};
