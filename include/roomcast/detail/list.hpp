@@ -19,7 +19,7 @@ public:
     }
 
 private:
-    friend class Places;
+    friend class AnyList;
     template <class, class>
     friend class List;
     template <class, class>
@@ -42,24 +42,22 @@ private:
 template <class Tag>
 class Link : public Place {};
 
-/// The places of a list's nodes: what needs not know what is in them, compiled once.
-class Places {
+/// What lists do without knowing what their nodes are, compiled once.
+class AnyList {
 public:
-    Places() noexcept = default;
-
     [[nodiscard]] bool empty() const noexcept { return !root_.linked(); }
 
 protected:
     // Null: there is none.
-    [[nodiscard]] Place* after(const Place& place) const noexcept {
+    [[nodiscard]] Place* following(const Place& place) const noexcept {
         return place.next_ == &root_ ? nullptr : place.next_;
     }
-    [[nodiscard]] Place* before(const Place& place) const noexcept {
+    [[nodiscard]] Place* preceding(const Place& place) const noexcept {
         return place.previous_ == &root_ ? nullptr : place.previous_;
     }
 
     /// All of `other` goes to the end. O(1).
-    void take(Places& other) noexcept {
+    void take(AnyList& other) noexcept {
         if (other.empty()) return;
         Place* const first = other.root_.next_;
         Place* const last = other.root_.previous_;
@@ -76,17 +74,17 @@ protected:
 /// A doubly linked list through its nodes: nothing allocates, nothing fails,
 /// a node leaves without its list. The list does not own its nodes.
 template <class T, class Tag>
-class List : Places {
+class List : AnyList {
 public:
-    using Places::empty;
+    using AnyList::empty;
 
-    [[nodiscard]] T* front() const noexcept { return static_cast<T*>(static_cast<Link<Tag>*>(after(root_))); }
-    [[nodiscard]] T* back() const noexcept { return static_cast<T*>(static_cast<Link<Tag>*>(before(root_))); }
+    [[nodiscard]] T* front() const noexcept { return static_cast<T*>(static_cast<Link<Tag>*>(following(root_))); }
+    [[nodiscard]] T* back() const noexcept { return static_cast<T*>(static_cast<Link<Tag>*>(preceding(root_))); }
     [[nodiscard]] T* next(const T& node) const noexcept {
-        return static_cast<T*>(static_cast<Link<Tag>*>(after(static_cast<const Link<Tag>&>(node))));
+        return static_cast<T*>(static_cast<Link<Tag>*>(following(static_cast<const Link<Tag>&>(node))));
     }
     [[nodiscard]] T* previous(const T& node) const noexcept {
-        return static_cast<T*>(static_cast<Link<Tag>*>(before(static_cast<const Link<Tag>&>(node))));
+        return static_cast<T*>(static_cast<Link<Tag>*>(preceding(static_cast<const Link<Tag>&>(node))));
     }
 
     void push_back(T& node) noexcept { static_cast<Link<Tag>&>(node).link_before(root_); }
@@ -107,7 +105,7 @@ public:
     }
 
     /// All of `other` goes to the end of this list. O(1).
-    void take(List& other) noexcept { Places::take(other); }
+    void take(List& other) noexcept { AnyList::take(other); }
 };
 
 /// A list for records that come in great numbers: its head is one pointer, and
