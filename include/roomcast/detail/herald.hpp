@@ -43,13 +43,28 @@ public:
         {
             Unlocked unlocked(lock);
             const auto info = std::move(shared_info);  // which may be its last holder
-            try {
-                const bool goes_on =
-                    !join.follower || !from || say(m, core_.events.moved(MovedEvent<T>{c.handle, *from, room.id}), work);
-                told = goes_on && say_joined(room, join, from, info, counts, work);
-            } catch (...) {
-                break_off(c, work);
-            }
+            try_to_tell(c, work, [&] {
+                if (join.follower && from && !say(m, core_.events.moved(MovedEvent<T>{c.handle, *from, room.id}), work))
+                    return;
+                bool recovered = false;
+                const auto history = wanted_history(room, join, recovered);
+                static const typename T::member_info no_info{};
+                const JoinedEvent<T> joined{
+                    .connection = c.handle,
+                    .room = room.id,
+                    .user = c.user->id,
+                    .from = from,
+                    .creator = room.creator ? &*room.creator : nullptr,
+                    .info = info.get() ? *info.get() : no_info,
+                    .context = join.follower ? nullptr : &join.context,
+                    .position = {room.epoch, room.seq.load(std::memory_order_relaxed)},
+                    .counts = counts,
+                    .was_recovering = join.since.has_value(),
+                    .recovered = recovered,
+                    .history = {history.data(), history.size()},
+                };
+                told = say(m, core_.events.joined(joined), work);
+            });
         }
         if (!told) cancel(room, join, lock, work);
     }
@@ -97,42 +112,22 @@ public:
     }
 
 private:
-    bool say_joined(Room& room, const JoinItem<T>& join, const typename T::room_id* from, const Info<T>& info,
-                    const Counts& counts, Work<T>& work) {
-        Membership<T>& m = *join.membership;
-        bool recovered = false;
-        const auto history = wanted_history(room, join, recovered);
-        static const typename T::member_info no_info{};
-        const JoinedEvent<T> joined{
-            .connection = m.connection->handle,
-            .room = room.id,
-            .user = m.user().id,
-            .from = from,
-            .creator = room.creator ? &*room.creator : nullptr,
-            .info = info.get() ? *info.get() : no_info,
-            .context = join.follower ? nullptr : &join.context,
-            .position = {room.epoch, room.seq.load(std::memory_order_relaxed)},
-            .counts = counts,
-            .was_recovering = join.since.has_value(),
-            .recovered = recovered,
-            .history = {history.data(), history.size()},
-        };
-        return say(m, core_.events.joined(joined), work);
+    template <class Tell>
+    void try_to_tell(Connection& c, Work<T>& work, Tell&& tell) noexcept {
+        try {
+            tell();
+        } catch (...) {
+            Lock lock(core_.mutex);
+            courier_.broken(c, work);
+        }
     }
 
     template <class Write>
     void answer(Connection& c, Work<T>& work, Write&& write) noexcept {
-        try {
+        try_to_tell(c, work, [&] {
             const std::string text = write();
             if (!text.empty()) courier_.deliver(c, {Courier<T>::control_frame(c, text)}, work);
-        } catch (...) {
-            break_off(c, work);
-        }
-    }
-    /// What it should hear cannot be written.
-    void break_off(Connection& c, Work<T>& work) noexcept {
-        Lock lock(core_.mutex);
-        courier_.broken(c, work);
+        });
     }
 
     /// Lock held. By name: who has gone back to where this join came from is not
