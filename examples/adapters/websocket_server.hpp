@@ -181,30 +181,33 @@ private:
         }
     }
 
-    /// From here on until what is ready now has been handled. What one session's
-    /// message leads to comes before its next one.
-    void cork(const WebSocketSession& session) {
-        struct Round {
-            struct Corked {
-                explicit Corked(Host& host) : cork(host.cork()) {}
-                decltype(std::declval<Host&>().cork()) cork;
-            };
-            std::optional<Corked> corked;
-            const WebSocketSession* last = nullptr;
-            bool ends = false;  // it is posted
+    /// What a worker has ready at a time.
+    struct Round {
+        struct Corked {
+            explicit Corked(Host& host) : cork(host.cork()) {}
+            decltype(std::declval<Host&>().cork()) cork;
         };
-        thread_local Round round;  // of the worker
-        if (round.last == &session) round.corked.reset();
-        if (!round.ends) {
+        std::optional<Corked> corked;
+        const WebSocketSession* last = nullptr;  // whose message it was; null: no round is under way
+    };
+    [[nodiscard]] static Round& round() noexcept {
+        thread_local Round of_worker;
+        return of_worker;
+    }
+    /// Until the round is over, or the session's next message comes: what the one leads
+    /// to is sent before the other.
+    void cork(const WebSocketSession& session) {
+        uncork(session);
+        if (!round().last)
             asio::post(Worker::current()->context(), [] {
-                round.corked.reset();
-                round.last = nullptr;
-                round.ends = false;
+                round().corked.reset();
+                round().last = nullptr;
             });
-            round.ends = true;
-        }
-        round.last = &session;
-        if (!round.corked) round.corked.emplace(host_);
+        round().last = &session;
+        if (!round().corked) round().corked.emplace(host_);
+    }
+    static void uncork(const WebSocketSession& session) noexcept {
+        if (round().last == &session) round().corked.reset();
     }
 
     static std::shared_ptr<Session> own(const std::shared_ptr<WebSocketSession>& session) {
@@ -232,6 +235,9 @@ private:
     }
     void writable(const std::shared_ptr<WebSocketSession>& session) noexcept override {
         guarded(session, [&] { host_.on_writable(own(session)); });
+    }
+    void ending(const std::shared_ptr<WebSocketSession>& session) noexcept override {
+        if constexpr (requires { host_.cork(); }) uncork(*session);
     }
     void closed(const std::shared_ptr<WebSocketSession>& session) noexcept override {
         guarded(session, [&] { host_.on_close(own(session)); });

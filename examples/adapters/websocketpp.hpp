@@ -2,7 +2,6 @@
 #pragma once
 
 #include <websocketpp/close.hpp>
-#include <websocketpp/processors/hybi13.hpp>
 #include <websocketpp/utf8_validator.hpp>
 
 #include <algorithm>
@@ -61,6 +60,9 @@ public:
     virtual void opened(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
     virtual void message(const std::shared_ptr<WebSocketSession>& session, std::string_view text) noexcept = 0;
     virtual void writable(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
+    /// From here on it refuses what is sent to it: what its messages have led to
+    /// is sent now.
+    virtual void ending(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
     /// Once for each `opened`, and the last of the session's calls: it is gone,
     /// or its peer asked to go or broke the protocol.
     virtual void closed(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
@@ -143,7 +145,6 @@ public:
 
 private:
     using Config = detail::Config;
-    using Processor = websocketpp::processor::hybi13<Config>;
     using CloseStatus = websocketpp::close::status::value;
     static constexpr std::size_t max_http_body_size = 4 * 1024;
 
@@ -191,6 +192,7 @@ private:
     /// The peer broke a rule: for the host it is gone at once, however long it
     /// takes to answer the close.
     void end(CloseCode code, std::string_view reason) noexcept {
+        events_->ending(self());
         close(code, reason);
         tell_closed();
     }
@@ -273,6 +275,8 @@ private:
             websocketpp::lib::error_code error;
             const auto begin = reinterpret_cast<std::uint8_t*>(bytes.data());
             bytes = bytes.subspan(processor_->consume(begin, bytes.size(), error));
+            if (!error && processor_->too_large())
+                error = websocketpp::processor::error::make_error_code(websocketpp::processor::error::message_too_big);
             if (error) end_unasked(websocketpp::processor::error::to_ws(error), error.message());
             else if (processor_->ready()) on_frame(*processor_->get_message());
         }
@@ -302,10 +306,10 @@ private:
     /// The peer wants to go, or broke the protocol: the host hears of it first.
     void end_unasked(CloseStatus code, const std::string& reason) {
         namespace status = websocketpp::close::status;
-        // Lengths that are not minimal, and those beyond its own integers,
-        // websocketpp calls a fault of the server's.
+        // A length that is not minimal websocketpp calls a fault of the server's.
         if (code == status::internal_endpoint_error) code = status::protocol_error;
         if (!close_written_) {
+            events_->ending(self());
             refuse();
             tell_closed();
             write_close(code, reason);
@@ -355,7 +359,7 @@ private:
     const WebSocketOptions* options_ = nullptr;
     WebSocketEvents* events_ = nullptr;
     std::unique_ptr<detail::Request> request_;  // until it is answered
-    std::optional<Processor> processor_;        // of a handshake's session, from then on
+    std::optional<detail::Processor> processor_;        // of a handshake's session, from then on
     Ticket ticket_;
     std::string remote_address_;
     double pings_ = 0;

@@ -8,7 +8,7 @@
 #include <websocketpp/http/response.hpp>
 #include <websocketpp/message_buffer/alloc.hpp>
 #include <websocketpp/message_buffer/message.hpp>
-#include <websocketpp/processors/base.hpp>
+#include <websocketpp/processors/hybi13.hpp>
 #include <websocketpp/random/none.hpp>
 #include <websocketpp/sha1/sha1.hpp>
 #include <websocketpp/utf8_validator.hpp>
@@ -36,7 +36,7 @@ inline const bool byte_order_known = (websocketpp::lib::net::_htonll(0), true);
         std::memcpy(&eight, text.data() + size, sizeof eight);
         if (eight & 0x8080808080808080u) break;
     }
-    while (size < text.size() && text[size] >= 0) ++size;
+    while (size < text.size() && static_cast<unsigned char>(text[size]) < 0x80) ++size;
     return size;
 }
 
@@ -47,12 +47,10 @@ inline const bool byte_order_known = (websocketpp::lib::net::_htonll(0), true);
            key.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") == digits;
 }
 
-/// websocketpp meets a faulty handshake with a bare 400, before anybody is
-/// asked, and accepts those of older drafts, which know neither its size limit
-/// nor its UTF-8 check. Ours looks for itself, once, and whatever is no
-/// handshake becomes plain HTTP.
+/// Knows a handshake as RFC 6455, section 4.2.1, wants it, and no older draft's:
+/// those know neither a size limit nor a UTF-8 check. Whatever is none is plain
+/// HTTP.
 struct Request : websocketpp::http::parser::request {
-    /// As RFC 6455, section 4.2.1, wants it.
     bool is_handshake = false;
     /// A handshake but for its key.
     bool bad_key = false;
@@ -142,6 +140,17 @@ struct Config {
 
     static const bool enable_extensions = false;
     static const std::size_t max_message_size = 16 * 1024;
+};
+
+/// The frames of one session.
+struct Processor : websocketpp::processor::hybi13<Config> {
+    using hybi13::hybi13;
+
+    /// It adds a frame's length to what it has of the message before it looks
+    /// whether that is too much, and the sum may come out small again.
+    [[nodiscard]] bool too_large() const noexcept {
+        return m_data_msg.msg_ptr && m_data_msg.msg_ptr->get_payload().size() > m_max_message_size;
+    }
 };
 
 }  // namespace roomcast::adapters::detail

@@ -38,10 +38,11 @@ namespace detail {
 /// dozen times: of a long one without escapes it gets an empty one.
 class JsonScan {
 public:
-    explicit JsonScan(std::string_view text) : text_(text) {
+    explicit JsonScan(std::string_view raw) : raw_(raw) {
+        text_.reserve(raw.size());
         int depth = 0;
-        for (at_ = 0; at_ < text_.size() && !too_deep_;) {
-            const char c = text_[at_];
+        while (at_ < raw.size() && !too_deep_) {
+            const char c = raw[at_];
             if (c == '"') {
                 string();
             } else if (c == '-' || (c >= '0' && c <= '9')) {
@@ -52,6 +53,7 @@ public:
                 ++at_;
             }
         }
+        take_up_to(raw.size());
     }
 
     [[nodiscard]] bool too_deep() const noexcept { return too_deep_; }
@@ -75,8 +77,8 @@ private:
     void string() {
         const std::size_t number = strings_++;
         if (lift(number)) return;
-        for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
-            if (text_[at_] != '\\') continue;
+        for (++at_; at_ < raw_.size() && raw_[at_] != '"'; ++at_) {
+            if (raw_[at_] != '\\') continue;
             const auto unit = escaped_unit(at_);
             if (!unit || *unit < 0xD800 || *unit > 0xDFFF) {
                 ++at_;  // whatever is escaped, it ends no string
@@ -87,8 +89,10 @@ private:
                 at_ += 11;
                 continue;
             }
-            text_[at_ + 2] = 'e';  // U+D800 to U+DFFF become U+E000 to U+E7FF
-            text_[at_ + 3] = static_cast<char>('0' + ((*unit >> 8) & 7));
+            take_up_to(at_ + 2);
+            text_ += 'e';  // U+D800 to U+DFFF become U+E000 to U+E7FF
+            text_ += static_cast<char>('0' + ((*unit >> 8) & 7));
+            taken_ = at_ + 4;
             if (lone_.empty() || lone_.back() != number) lone_.push_back(number);
             at_ += 5;
         }
@@ -98,7 +102,7 @@ private:
     /// What has escapes, or anything that a string must not hold, is the parser's.
     bool lift(std::size_t number) {
         constexpr std::size_t long_enough = 16;
-        const std::string_view rest = std::string_view(text_).substr(at_ + 1);
+        const std::string_view rest = raw_.substr(at_ + 1);
         std::size_t size = 0;
         for (CodePoint c; size != rest.size() && rest[size] != '"'; size += c.size) {
             c = first_code_point(rest.substr(size));
@@ -106,16 +110,17 @@ private:
         }
         if (size == rest.size() || size < long_enough) return false;
         lifted_.emplace_back(number, rest.substr(0, size));
-        text_.erase(at_ + 1, size);
-        at_ += 2;
+        take_up_to(at_ + 1);
+        taken_ = at_ + 1 + size;
+        at_ = taken_ + 1;
         return true;
     }
 
     [[nodiscard]] std::optional<unsigned> escaped_unit(std::size_t at) const noexcept {
-        if (at + 6 > text_.size() || text_[at] != '\\' || text_[at + 1] != 'u') return std::nullopt;
+        if (at + 6 > raw_.size() || raw_[at] != '\\' || raw_[at + 1] != 'u') return std::nullopt;
         unsigned unit = 0;
         for (std::size_t i = at + 2; i < at + 6; ++i) {
-            const char c = text_[i];
+            const char c = raw_[i];
             unit *= 16;
             if (c >= '0' && c <= '9') unit += static_cast<unsigned>(c - '0');
             else if (c >= 'a' && c <= 'f') unit += static_cast<unsigned>(c - 'a' + 10);
@@ -129,8 +134,8 @@ private:
     /// a whole stays as it is, for the parser to refuse.
     void number() {
         const std::size_t from = at_;
-        at_ = std::min(text_.find_first_not_of("+-.0123456789Ee", from), text_.size());
-        auto rest = std::string_view(text_).substr(from, at_ - from);
+        at_ = std::min(raw_.find_first_not_of("+-.0123456789Ee", from), raw_.size());
+        auto rest = raw_.substr(from, at_ - from);
         const auto digits = [&] {
             const std::size_t count = std::min(rest.find_first_not_of("0123456789"), rest.size());
             rest.remove_prefix(count);
@@ -155,12 +160,21 @@ private:
             valid = digits() != 0 && valid;
         }
         if (!valid || !rest.empty() || (integer && whole <= 18)) return;
-        text_.replace(from, at_ - from, at_ - from, ' ');
-        text_.replace(from, 3, "0.5");
+        take_up_to(from);
+        text_ += "0.5";
+        taken_ = at_;
     }
 
+    /// As it is, from where this ended last.
+    void take_up_to(std::size_t end) {
+        text_ += raw_.substr(taken_, end - taken_);
+        taken_ = end;
+    }
+
+    const std::string_view raw_;
     std::string text_;
-    std::size_t at_ = 0;
+    std::size_t at_ = 0;     // of raw_
+    std::size_t taken_ = 0;  // so much of it is in text_, or is not to be
     std::size_t strings_ = 0;
     std::vector<std::size_t> lone_;
     std::vector<std::pair<std::size_t, std::string>> lifted_;

@@ -15,8 +15,8 @@ namespace roomcast {
 ///     for (auto& input : inputs) handle(input);
 ///
 /// Rooms that its operations were the first to enter wait for it, whoever else
-/// speaks there, so it should live for milliseconds at most. The registry must
-/// outlive it.
+/// speaks there, so it should live for milliseconds at most, and
+/// `Options::max_queued` bounds what waits in each. The registry must outlive it.
 ///
 /// Thread safety: it belongs to the thread that made it; those of one thread end
 /// in the opposite order, and not inside a callback that began while they lived.

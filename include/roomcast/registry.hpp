@@ -179,8 +179,8 @@ public:
     /// From the host to a room. It needs no place in the queue, and the lock only
     /// to find the room (by a Room not even that), when it is for all of at most
     /// 256 connections (or Options::turn_sends, if that is less), nobody works in
-    /// the room, this is no callback, and the room has neither history, batches,
-    /// rate nor presence. O(1), and a send for each member.
+    /// the room, this is neither a callback nor under a Cork, and the room has neither
+    /// history, batches, rate nor presence. O(1), and a send for each member.
     Delivery broadcast(room_view room, const Frame& payload, const Broadcast& how = {}) {
         return post_.broadcast([&] { return directory().find_room(room); }, payload, how);
     }

@@ -82,7 +82,7 @@ struct AttachResult {
 /// What became of a message.
 enum class Delivery : std::uint8_t {
     sent,         ///< this call handed it to the members, or began to (a long turn goes on in `poll`)
-    queued,       ///< somebody else is at work in the room, or this is a callback: it goes out in turn
+    queued,       ///< somebody else is at work in the room, or this is a callback, or under a Cork: it goes out in turn
     overloaded,   ///< the room's queue is full; nothing happened
     rate_limited, ///< its user or connection publishes too much; nothing happened
     left_out,     ///< too much is published in the room: left out, so that others are heard

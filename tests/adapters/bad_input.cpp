@@ -64,6 +64,25 @@ TEST_CASE("a code point may be spread over frames") {
     CHECK(client.read_frame().text(""));
 }
 
+TEST_CASE("a frame of more bytes than there are numbers does not make a message small again") {
+    RunningServer running;
+    Client client(running.port());
+    client.open().write(Client::frame(1, "x", false));
+    const auto mask = std::string(4, '\0');
+    client.write("\x80" + std::string(9, '\xFF') + mask);
+    bool ended = false;
+    for (int i = 0; i < 100 && !ended; ++i) {
+        try {
+            client.write(std::string(1'000, 'x'));
+        } catch (const std::exception&) {
+            break;  // it is gone
+        }
+        ended = running.host.closes == 1;
+    }
+    CHECK(client.read_frame().code() == 1009);
+    CHECK(eventually([&] { return running.host.closes == 1; }));
+}
+
 TEST_CASE("who is refused in mid-sentence is heard out, and not reset before the answer is read") {
     RunningServer running;
     Client client(running.port());

@@ -55,18 +55,39 @@ TEST_CASE("messages that come at once are told in order, wherever a read ends") 
     for (std::size_t size = 0; size < 300; ++size) CHECK(client.read_frame().text(text(size)));
 }
 
-TEST_CASE("messages that are ready together are handled under one cork, but for those of one session") {
+namespace {
+/// What a host is told, with "(" and ")" for its corks.
+struct Corks {
     std::mutex mutex;
     std::vector<std::string> log;
-    std::promise<void> entered, go_on;
-    const auto note = [&](std::string what) {
+
+    void note(std::string what) {
         const std::lock_guard lock(mutex);
         log.push_back(std::move(what));
-    };
+    }
+    void listen(EchoHost& host) {
+        host.corked = [this](bool begins) { note(begins ? "(" : ")"); };
+        host.message = [this](const EchoHost::Handle&, std::string_view text) { note(std::string(text)); };
+        host.closed = [this](const EchoHost::Handle&) { note("closed"); };
+    }
+    [[nodiscard]] bool come_to(const std::vector<std::string>& expected) {
+        eventually([&] {
+            const std::lock_guard lock(mutex);
+            return log.size() >= expected.size();
+        });
+        const std::lock_guard lock(mutex);
+        return log == expected;
+    }
+};
+}  // namespace
+
+TEST_CASE("messages that are ready together are handled under one cork, but for those of one session") {
+    Corks corks;
+    std::promise<void> entered, go_on;
     RunningServer running([&](EchoHost& host) {
-        host.corked = [&](bool begins) { note(begins ? "(" : ")"); };
-        host.message = [&](const EchoHost::Handle&, std::string_view text) {
-            note(std::string(text));
+        corks.listen(host);
+        host.message = [&, note = host.message](const EchoHost::Handle& session, std::string_view text) {
+            note(session, text);
             if (text != "wait") return;
             entered.set_value();
             go_on.get_future().wait();
@@ -80,12 +101,16 @@ TEST_CASE("messages that are ready together are handled under one cork, but for 
     second.write(Client::frame(1, "a"));
     third.write(Client::frame(1, "b") + Client::frame(1, "c"));
     go_on.set_value();
-    const std::vector<std::string> expected{"(", "wait", ")", "(", "a", "b", ")", "(", "c", ")"};
-    CHECK(eventually([&] {
-        const std::lock_guard lock(mutex);
-        return log.size() >= expected.size();
-    }));
-    CHECK(log == expected);
+    CHECK(corks.come_to({"(", "wait", ")", "(", "a", "b", ")", "(", "c", ")"}));
+}
+
+TEST_CASE("what a session's message leads to goes out before the session ends") {
+    Corks corks;
+    RunningServer running([&](EchoHost& host) { corks.listen(host); });
+    const auto end = GENERATE(Client::frame(8, "\x03\xE8"), Client::frame(2, "binary"), Client::frame(3, "no opcode"));
+    Client client(running.port());
+    client.open().write(Client::frame(1, "a") + end);
+    CHECK(corks.come_to({"(", "a", ")", "closed"}));
 }
 
 TEST_CASE("a peer that ends its side is heard out first, wherever a read ends") {

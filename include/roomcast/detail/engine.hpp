@@ -80,7 +80,7 @@ public:
 
     ~Engine() {
         for ([[maybe_unused]] CallLink* call = innermost_call; call; call = call->outer)
-            ROOMCAST_ASSERT(call->engine != this && "a registry is destroyed in a callback of its own");
+            ROOMCAST_ASSERT(call->engine != this && "a registry is destroyed in a callback of its own, or before its Cork");
         tear_down();
     }
 
@@ -300,7 +300,7 @@ private:
     }
 
     void wait(Connection& c, std::chrono::milliseconds time, List<Connection, DeviceTag>& list) noexcept {
-        c.due = later(core.clock.now(), time);
+        ::new (&c.due) time_point(later(core.clock.now(), time));
         list.push_back(c);
     }
 

@@ -17,8 +17,9 @@ public:
     explicit Owner(Owned* owned) noexcept : owned_(owned) {}
     Owner(Owner&& other) noexcept : owned_(other.release()) {}
     Owner& operator=(Owner&& other) noexcept {
+        Owned* const owned = other.release();
         const Owner before(owned_);
-        owned_ = other.release();
+        owned_ = owned;
         return *this;
     }
     ~Owner() {

@@ -214,12 +214,16 @@ private:
             room.seq.store(0, std::memory_order_relaxed);
         }
         const std::uint8_t encodings = room.encodings_in_use();
-        begin_walk(room);  // whoever comes from now on has not been told of the join
+        room.cursor = room.places.walk();  // whoever comes from now on has not been told of the join
         const bool barred = message.publisher && message.publisher->expelled;
         const bool followed = grows(room);
         bool done = false;
         const bool taken = take_and_send(
-            room, message, lock, work, [&] { return !barred && prepare(room, message, encodings); },
+            room, message, lock, work,
+            [&] {
+                FanOut<T>::fetch_first(room.cursor);
+                return !barred && prepare(room, message, encodings);
+            },
             [&] {
                 if (!is_silent(message) && goes_now(room, message, followed)) done = walk(room, budget, work);
             });
@@ -267,17 +271,14 @@ private:
         return taken;
     }
 
-    static void begin_walk(Room& room) noexcept {
-        room.cursor = room.places.walk();
-        FanOut<T>::fetch_first(room.cursor);
-    }
-
     /// Sends the parcel, or goes on with it.
     void send(Room& room, Budget<T>& budget, Lock& lock, Work<T>& work) noexcept {
         bool done;
-        if (!room.parcel.under_way) begin_walk(room);
+        const bool begins = !room.parcel.under_way;
+        if (begins) room.cursor = room.places.walk();
         {
             Unlocked unlocked(lock);
+            if (begins) FanOut<T>::fetch_first(room.cursor);
             done = walk(room, budget, work);
         }
         if (done) complete(room, work);
