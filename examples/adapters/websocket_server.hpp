@@ -40,7 +40,7 @@ namespace roomcast::adapters {
 /// | `HttpResponse on_http(const HttpRequest&)` | every request but those to the WebSocket's path |
 /// | `std::shared_ptr<Session> make_session()` | optional; default: `std::make_shared<Session>()` |
 /// | `on_flood(const std::shared_ptr<Session>&)` | optional; it pings without measure: end it, as others are ended; once; default: closed with 4101 |
-/// | `cork()` | optional; returns what lives while the messages of one round of a worker are handled (see roomcast::Cork) |
+/// | `cork()` | optional; returns (by value) what lives while what a worker has ready is handled, as roomcast::Cork: from before the first `on_message` on, but not over a second one of the same session, nor its end; other calls of the worker may fall into it |
 /// | `int refusal(const HttpRequest&)` | optional; a status to refuse an upgrade with (503 while draining), or 0 |
 /// | `on_foreign_origin(const HttpRequest&)` | optional; an upgrade was refused with 403: say how to allow it |
 ///
@@ -126,7 +126,8 @@ public:
 
     /// Calls `due` on the first worker, at the time that it returned last or
     /// when `wake` asks for it earlier: a registry's `poll` and
-    /// `Options::wake`. To be set before `start`; it must not throw.
+    /// `Options::wake`, which a host with `cork()` must set. To be set before
+    /// `start`; it must not throw.
     void drive(std::function<clock::time_point()> due) { alarm_.set(std::move(due)); }
     /// Any thread.
     void wake(clock::time_point when) noexcept { alarm_.wake(when); }

@@ -19,7 +19,7 @@ namespace bench {
 /// What a transport session costs to touch: one allocation of its own
 /// (make_shared), four cache lines, its send touches the first.
 template <bool StoresFrame>
-struct Session {
+struct alignas(64) Session {
     std::size_t received = 0;
     std::size_t closed = 0;
     roomcast::Frame last;

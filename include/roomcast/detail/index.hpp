@@ -32,6 +32,7 @@ public:
     Buckets() noexcept = default;
     Buckets(const Buckets&) = delete;
     Buckets& operator=(const Buckets&) = delete;
+    ~Buckets() { release_segments(); }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
@@ -117,7 +118,7 @@ private:
         if (upper == (mask_ >> 1) + 1) mask_ >>= 1;
         if (upper % segment != 0) return;
         capacity_ -= segment;
-        segments_[capacity_ / segment] = {};
+        delete[] segments_[capacity_ / segment];
     }
 
     void enlarge_first(std::uint32_t capacity) {
@@ -128,30 +129,35 @@ private:
             mask_ = capacity - 1;
         } else {
             for (std::uint32_t i = 0; i < buckets_; ++i) made[i] = segments_[0][i];
+            delete[] segments_[0];
         }
-        segments_[0] = std::move(made);
+        segments_[0] = made.release();
         capacity_ = capacity;
     }
     void add_segment() {
         const std::uint32_t used = capacity_ / segment;
         Owner<Indexed*[]> made(new Indexed*[segment]);
         if (used == most_segments_) grow(used * 2);
-        segments_[used] = std::move(made);
+        segments_[used] = made.release();
         capacity_ += segment;
     }
     void grow(std::uint32_t most) {
-        Owner<Owner<Indexed*[]>[]> segments(new Owner<Indexed*[]>[most]);
-        for (std::uint32_t i = 0; i < most_segments_; ++i) segments[i] = std::move(segments_[i]);
+        Owner<Indexed**[]> segments(new Indexed**[most]);
+        for (std::uint32_t i = 0; i < most_segments_; ++i) segments[i] = segments_[i];
         segments_ = std::move(segments);
         most_segments_ = most;
     }
 
+    void release_segments() noexcept {
+        for (std::uint32_t first = 0; first < capacity_; first += segment) delete[] segments_[first / segment];
+    }
     void clear() noexcept {
+        release_segments();
         segments_ = {};
         most_segments_ = buckets_ = capacity_ = mask_ = 0;
     }
 
-    Owner<Owner<Indexed*[]>[]> segments_;
+    Owner<Indexed**[]> segments_;  // which it owns, too
     std::uint32_t most_segments_ = 0;
     std::uint32_t buckets_ = 0;
     std::uint32_t capacity_ = 0;  // buckets that there is room for

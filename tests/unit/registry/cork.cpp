@@ -53,6 +53,30 @@ TEST_CASE("who joins, leaves or is removed under a cork does so at once, and hea
     CHECK(w.bob->closes() == 1);
 }
 
+TEST_CASE("what somebody said who is kicked before the cork ends is not said", "[invariant-4]") {
+    Corked w;
+    {
+        Cork cork(w.rooms);
+        CHECK(w.rooms.publish(w.ann, "r", "1").delivery == Delivery::queued);
+        CHECK(w.rooms.publish(w.bob, "r", "2").delivery == Delivery::queued);
+        w.rooms.kick_user("ann", {CloseCode::removed_from_room});
+    }
+    CHECK(w.bob->frames() == Texts{"2"});
+    CHECK(w.rooms.statistics().dropped == 1);
+}
+
+TEST_CASE("a cork holds as much of a room as its queue does") {
+    World w({.max_queued = 2});
+    const auto ann = w.member("ann", "r");
+    {
+        Cork cork(w.rooms);
+        CHECK(w.rooms.broadcast("r", "1") == Delivery::queued);
+        CHECK(w.rooms.broadcast("r", "2") == Delivery::queued);
+        CHECK(w.rooms.broadcast("r", "3") == Delivery::overloaded);
+    }
+    CHECK(ann->frames() == Texts{"1", "2"});
+}
+
 TEST_CASE("what is sent to one connection under a cork is sent at once") {
     Corked w;
     Cork cork(w.rooms);
