@@ -60,8 +60,8 @@ public:
     virtual void opened(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
     virtual void message(const std::shared_ptr<WebSocketSession>& session, std::string_view text) noexcept = 0;
     virtual void writable(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
-    /// From here on it refuses what is sent to it: what its messages have led to
-    /// is sent now.
+    /// `closed` comes next, and from here on it refuses what is sent to it: what its
+    /// messages have led to is sent now.
     virtual void ending(const std::shared_ptr<WebSocketSession>& session) noexcept = 0;
     /// Once for each `opened`, and the last of the session's calls: it is gone,
     /// or its peer asked to go or broke the protocol.
@@ -179,6 +179,9 @@ private:
         if (open_told_) events_->writable(self());
     }
 
+    void tell_ending() noexcept {
+        if (open_told_) events_->ending(self());
+    }
     void tell_closed() noexcept {
         if (std::exchange(open_told_, false)) events_->closed(self());
     }
@@ -192,7 +195,7 @@ private:
     /// The peer broke a rule: for the host it is gone at once, however long it
     /// takes to answer the close.
     void end(CloseCode code, std::string_view reason) noexcept {
-        events_->ending(self());
+        tell_ending();
         close(code, reason);
         tell_closed();
     }
@@ -309,7 +312,7 @@ private:
         // A length that is not minimal websocketpp calls a fault of the server's.
         if (code == status::internal_endpoint_error) code = status::protocol_error;
         if (!close_written_) {
-            events_->ending(self());
+            tell_ending();
             refuse();
             tell_closed();
             write_close(code, reason);

@@ -74,6 +74,7 @@ public:
         else session->send(WebSocketSession::text_frame(text));
     }
     void writable(const Session&) noexcept override { demand_open("writable"); }
+    void ending(const Session&) noexcept override { demand_open("ending"); }
     void closed(const Session&) noexcept override {
         demand_open("closed");
         ++closes;
