@@ -46,3 +46,11 @@ TEST_CASE("an owner of an array destroys all that is in it") {
     }
     CHECK(one.use_count() == 1);
 }
+
+TEST_CASE("an owner that is assigned to itself keeps what it owns") {
+    Owner<int> owner(new int(7));
+    Owner<int>& same = owner;
+    owner = std::move(same);
+    REQUIRE(owner);
+    CHECK(*owner == 7);
+}
