@@ -142,7 +142,7 @@ private:
         for (const auto& one : all) {
             if (text.size() > 1) text += ',';
             roomcast::JsonText person;
-            person("user", *one.user)("name", one.info->name);
+            person("user", one.user)("name", one.info->name);
             text += std::move(person).str();
         }
         json.raw(field, text += ']');

@@ -18,7 +18,7 @@ template <class T>
 struct JoinedEvent {
     const typename T::connection_type& connection;
     const typename T::room_id& room;
-    const typename T::user_id& user;
+    typename T::user_view user;
     const typename T::room_id* from;     ///< the room that this join ended
     const typename T::user_id* creator;  ///< whose join made the room; null: made by the host
     const typename T::member_info& info;
@@ -84,10 +84,10 @@ struct CancelledEvent {
 
 // Told to a whole room, unnumbered; each is written once for all members.
 
-/// Somebody of the room, as `presence` names them.
+/// Somebody of the room, as `presence` names them. Borrowed for the call.
 template <class T>
 struct PresenceName {
-    const typename T::user_id* user;
+    typename T::user_view user;
     const typename T::member_info* info;  ///< null when member_info is None
 };
 

@@ -123,7 +123,7 @@ private:
         std::string text = "[";
         for (const auto& one : all) {
             if (text.size() > 1) text += ',';
-            JsonText::append(text, *one.user);
+            JsonText::append(text, one.user);
         }
         json.raw(field, text += ']');
     }

@@ -3,9 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "roomcast/close_code.hpp"
+#include "roomcast/detail/id_view.hpp"
 
 namespace roomcast {
 
@@ -26,14 +28,16 @@ enum class LeaveCause : std::uint8_t {
     removed,       ///< kicked, evicted, limited, closed: see the code
 };
 
-/// What an observer is told. The references hold for the call only.
+/// What an observer is told. All is borrowed for the call.
 template <class Connection, class UserId, class RoomId>
 struct BasicEvent {
+    using user_view = typename detail::id_view<UserId>::type;
+
     EventKind kind;
     const RoomId& room;
     std::uint64_t epoch = 0;                 ///< the room's life: a name may be used again at once; constant, also where its numbers begin anew
     const RoomId* from = nullptr;            ///< migrated
-    const UserId* user = nullptr;            ///< joined, migrated, left
+    std::optional<user_view> user{};         ///< joined, migrated, left
     const Connection* connection = nullptr;  ///< joined, migrated (the one that asked), left
     LeaveCause cause = LeaveCause::left;     ///< left
     CloseCode code = CloseCode::normal;      ///< left, when removed

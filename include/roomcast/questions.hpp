@@ -97,7 +97,7 @@ public:
         const auto lock = engine_.lock();
         const auto* record = directory().find_connection(c);
         if (!record || !record->user || record->step != detail::Step::open) return std::nullopt;
-        return record->user->id;
+        return user_id(detail::view_of(record->user->id));
     }
 
     [[nodiscard]] bool is_member(const typename T::connection_type& c, room_view room) const {
@@ -261,7 +261,7 @@ private:
     }
 
     static MemberEntry entry(detail::Membership<T>& oldest) {
-        MemberEntry entry{oldest.user().id, oldest.info, 0};
+        MemberEntry entry{user_id(detail::view_of(oldest.user().id)), oldest.info, 0};
         detail::Membership<T>::Together::for_each(oldest, [&](const auto& m) {
             ++entry.connection_count;
             if constexpr (std::copy_constructible<typename T::connection_type>)

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,7 +25,7 @@ inline std::string user_name(int user) { return "u" + std::to_string(user); }
 inline std::string room_name(int room) { return "r" + std::to_string(room); }
 
 /// Ids of both kinds by name.
-inline std::string user_name(const std::string& id) { return id; }
+inline std::string user_name(std::string_view id) { return std::string(id); }
 inline std::string room_name(const std::string& id) { return id; }
 inline std::string user_name(std::uint64_t id) { return user_name(static_cast<int>(id)); }
 inline std::string room_name(std::uint64_t id) { return room_name(static_cast<int>(id)); }
@@ -152,7 +153,7 @@ struct PlainEvents : roomcast::SilentEvents {
     std::string presence(const roomcast::PresenceEvent<T>& e) const {
         const auto names = [](const auto& list) {
             std::vector<NameText> texts;
-            for (const auto& name : list) texts.emplace_back(user_name(*name.user), *name.info);
+            for (const auto& name : list) texts.emplace_back(user_name(name.user), *name.info);
             return texts;
         };
         return presence_text(room_name(e.room), e.counts, names(e.came), names(e.went));

@@ -62,8 +62,8 @@ TEST_CASE("presence tells the counts, and names whom there is to name") {
     CHECK(events.presence(PresenceEvent<T>{there, {2, 3}, {}, {}}) ==
           R"({"event":"presence","room":"r2","users":2,"connections":3})");
     const std::string bob = "b\"ob";
-    const std::array<PresenceName<T>, 2> came{{{&somebody, nullptr}, {&bob, nullptr}}};
-    const std::array<PresenceName<T>, 1> went{{{&somebody, nullptr}}};
+    const std::array<PresenceName<T>, 2> came{{{somebody, nullptr}, {bob, nullptr}}};
+    const std::array<PresenceName<T>, 1> went{{{somebody, nullptr}}};
     CHECK(events.presence(PresenceEvent<T>{there, {2, 3}, came, went}) ==
           R"({"event":"presence","room":"r2","users":2,"connections":3,"came":["ann","b\"ob"],"went":["ann"]})");
 }

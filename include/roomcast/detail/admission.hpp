@@ -18,6 +18,7 @@ class Admission {
     using Room = RoomRecord<T>;
     using Connection = ConnectionRecord<T>;
     using Together = typename Membership<T>::Together;
+    using UserId = typename User<T>::Id;
 
 public:
     using Info = detail::Info<T>;
@@ -36,7 +37,7 @@ public:
         if (new_device && too_many_devices(0) > 0 && directory_.options().devices == DeviceLimit::refuse)
             return refuse(Refusal::too_many_devices);
 
-        auto id = name && !user_ ? typename T::user_id(*name) : typename T::user_id();
+        auto id = name && !user_ ? UserId(*name) : UserId();
         if (name && !user_) reserve_user();
         if (!connection_) reserve_connection();
 
@@ -72,7 +73,7 @@ public:
         if (!room_) {
             if (!find_place_for_room()) return refuse(Refusal::too_many_rooms);
             made_room = make_room(join.room, directory_.options().room);
-            made_room->creator.emplace(user_ ? user_->id : typename T::user_id(*join.user));
+            made_room->creator.emplace(user_ ? view_of(user_->id) : *join.user);
         }
         Room& room = room_ ? *room_ : *made_room;
         if (Membership<T>* const alone = find_movable()) {
@@ -81,7 +82,7 @@ public:
             if (alone->room->occupancy.take())  // else somebody is in the old room: the long way
                 return move(*alone, room, std::move(made_room), std::move(item), join, info);
         }
-        auto id = user_ ? typename T::user_id() : typename T::user_id(*join.user);
+        auto id = user_ ? UserId() : UserId(*join.user);
         if (!user_) reserve_user();
         Owner<Follower[]> followers;
         const std::size_t following = leaving_ && follows() ? others() : 0;
@@ -247,7 +248,7 @@ private:
         core_.pools.users.reserve(1);
         directory_.reserve_user();
     }
-    void make_user(typename T::user_id&& id) noexcept {
+    void make_user(UserId&& id) noexcept {
         user_ = &core_.pools.users.make(std::move(id), user_hash_);
         directory_.insert(*user_);
     }

@@ -61,14 +61,14 @@ struct Core {
             return {Delivery::sent};
         }
         Instant wait = c.rate.wait(options.connection_rate, now);
-        if (wait == Instant(0)) wait = user_rates.take(c.user->id, now);
+        if (wait == Instant(0)) wait = user_rates.take(view_of(c.user->id), now);
         if (wait == Instant(0)) wait = c.rate.take(options.connection_rate, now);
         if (wait != Instant(0)) {
             ++statistics.rate_limited;
             return {Delivery::rate_limited, wait};
         }
         if (!sampled) return {Delivery::sent};
-        wait = room.news->sampler.offer(c.user->id, now);
+        wait = room.news->sampler.offer(view_of(c.user->id), now);
         if (wait == Instant(0)) return {Delivery::sent};
         ++statistics.left_out;
         room.news->leave_out(time);

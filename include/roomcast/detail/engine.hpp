@@ -251,7 +251,7 @@ private:
         };
         if (e.from) event.from = &e.from->id;
         if (e.membership) {
-            event.user = &e.membership->connection->user->id;
+            event.user = view_of(e.membership->connection->user->id);
             event.connection = &e.membership->connection->handle;
         }
         event.cause = e.cause;

@@ -52,7 +52,7 @@ public:
                 const JoinedEvent<T> joined{
                     .connection = c.handle,
                     .room = room.id,
-                    .user = c.user->id,
+                    .user = view_of(c.user->id),
                     .from = from,
                     .creator = room.creator ? &*room.creator : nullptr,
                     .info = info.get() ? *info.get() : no_info,

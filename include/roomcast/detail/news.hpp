@@ -41,7 +41,7 @@ public:
             ++user.references;
             users_[count_] = &user;
             infos_[count_] = info;
-            names_[count_++] = {&user.id, info.get()};
+            names_[count_++] = {view_of(user.id), info.get()};
         }
         Owner<PresenceName<T>[]> names_;  // those who came, then those who went
         Owner<User<T>*[]> users_;
@@ -176,7 +176,7 @@ private:
     /// Answers whether the user was mentioned there. Who comes back may have a new record.
     bool forget(Mentions& mentions, const User<T>& user, Work<T>& work) noexcept {
         for (auto* m = mentions.front(); m; m = mentions.next(*m)) {
-            if (m->user->hash != user.hash || m->user->id != user.id) continue;
+            if (m->user->hash != user.hash || !is_id(m->user->id, view_of(user.id))) continue;
             forget(mentions, *m, work);
             return true;
         }

@@ -17,6 +17,7 @@
 #include "roomcast/detail/index.hpp"
 #include "roomcast/detail/kept_reason.hpp"
 #include "roomcast/detail/list.hpp"
+#include "roomcast/detail/name.hpp"
 #include "roomcast/detail/occupancy.hpp"
 #include "roomcast/detail/owner.hpp"
 #include "roomcast/detail/pool.hpp"
@@ -111,13 +112,15 @@ using Info = std::conditional_t<std::is_same_v<typename T::member_info, None>, N
 /// An account with at least one connection.
 template <class T>
 struct User : Indexed, Pooled {
+    using Id = kept_id<typename T::user_id>;
+
     std::uint32_t device_count = 0;
     std::uint32_t references = 0;                      // of connections, mentions, and names about to be told
-    typename T::user_id id;
+    Id id;
     SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
     SlimList<Membership<T>, UserTag> rooms;            // of each that of its oldest device there
 
-    User(typename T::user_id&& name, std::uint32_t h) noexcept : Indexed(h), id(std::move(name)) {}
+    User(Id&& name, std::uint32_t h) noexcept : Indexed(h), id(std::move(name)) {}
 
     /// That of its oldest device in the room; null: it is not there. O(rooms of the user).
     [[nodiscard]] Membership<T>* in(const RoomRecord<T>& room) const noexcept {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <set>
+
 #include "unit/registry/world.hpp"
 
 namespace {
@@ -136,6 +138,36 @@ TEST_CASE("empty and overlong ids are refused", "[invariant-10]") {
     CHECK(w.rooms.create_room("12345", {}) == CreateStatus::refused);
     CHECK(w.rooms.count() == Counts{0, 0});
     CHECK(w.rooms.join(c, {.user = "1234", .room = "1234"}));
+}
+
+TEST_CASE("users are found and told by names of any length") {
+    for (const std::size_t size : {1U, 15U, 16U, 200U}) {
+        World w{{.max_id_bytes = 200, .room = {.presence = 1s, .presence_names = 4}}};
+        const std::string ann = std::string(size - 1, 'n') + 'a', bob = std::string(size - 1, 'n') + 'b';
+        const auto a = w.member(ann, "r");
+        CHECK(w.log->replies.back().user == ann);
+        CHECK(w.log->replies.back().creator == ann);
+        CHECK(w.log->events.back() == "joined r " + ann + '/' + ann + '*');
+        const auto b = w.member(bob, "r");
+        CHECK(w.log->replies.back().user == bob);
+        w.after(1s);
+        CHECK(a->take_frames() == Texts{"=r 2/2 +" + ann + " +" + bob});
+
+        CHECK(w.rooms.user_of(a) == ann);
+        CHECK(w.rooms.user_of(b) == bob);
+        CHECK(w.rooms.has_member("r", bob));
+        CHECK_FALSE(w.rooms.has_member("r", bob + 'b'));
+        CHECK(w.rooms.room_of(ann) == "r");
+        const auto members = w.rooms.members("r").members;
+        REQUIRE(members.size() == 2);
+        CHECK(std::set{members[0].user, members[1].user} == std::set{ann, bob});
+
+        CHECK(w.rooms.kick_user(bob, {}).connections == 1);
+        CHECK(w.log->events.back() == "left r " + bob + '/' + bob + " removed removed_from_room*");
+        w.after(1s);
+        CHECK(a->take_frames() == Texts{"=r 1/1 -" + bob});
+        CHECK(w.rooms.user_of(a) == ann);
+    }
 }
 
 TEST_CASE("a removed connection is refused until its transport is gone") {

@@ -428,6 +428,27 @@ TEST_CASE("after the last one has gone, and its linger, memory is back", "[invar
     }
 }
 
+TEST_CASE("a user's name goes with the user, and up to 15 bytes of it need no memory of their own", "[invariant-11]") {
+    QuietRooms rooms({.max_id_bytes = 200});
+    Quiet host, guest;
+    REQUIRE(rooms.join(&host, {.user = "host", .room = "r"}));
+    const auto taken_by = [&](std::size_t size) {
+        const std::string name(size, 'n');
+        const auto before = allocations::live_bytes();
+        REQUIRE(rooms.join(&guest, {.user = name, .room = "r"}));
+        const auto taken = allocations::live_bytes() - before;
+        CHECK(rooms.has_member("r", name));
+        rooms.disconnect(&guest);
+        CHECK(allocations::live_bytes() == before);
+        return taken;
+    };
+    taken_by(1);
+    const auto least = taken_by(1);
+    CHECK(taken_by(15) == least);
+    CHECK(taken_by(16) == least + 16);
+    CHECK(taken_by(200) == least + 200);
+}
+
 TEST_CASE("memory is back after closing rooms, breaking connections and dropped Rooms", "[invariant-11]") {
     World w{{.grace = 0ms, .close_timeout = 0ms}};
     const auto log = w.log;

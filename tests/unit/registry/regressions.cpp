@@ -9,17 +9,17 @@ namespace {
 using namespace unit;
 
 /// No pointer, nothing behind it.
-struct Plain {
+struct ByText {
     std::string* heard;
     void send(std::string_view text) const { heard->append(text); }
     void close(CloseCode, std::string_view) const {}
-    friend bool operator==(const Plain&, const Plain&) = default;
+    friend bool operator==(const ByText&, const ByText&) = default;
 };
 }  // namespace
 
 template <>
-struct std::hash<Plain> {
-    std::size_t operator()(const Plain& plain) const noexcept { return std::hash<std::string*>{}(plain.heard); }
+struct std::hash<ByText> {
+    std::size_t operator()(const ByText& handle) const noexcept { return std::hash<std::string*>{}(handle.heard); }
 };
 
 TEST_CASE("closing a room that nobody has entered frees it once") {
@@ -163,12 +163,12 @@ TEST_CASE("the farewell of a kicked member does not wait for the rest of a long 
 }
 
 TEST_CASE("a handle may be an object of its own, and what cannot send is no connection") {
-    STATIC_REQUIRE(connection<Plain>);
+    STATIC_REQUIRE(connection<ByText>);
     STATIC_REQUIRE_FALSE(connection<std::shared_ptr<int>>);
     STATIC_REQUIRE_FALSE(connection<int>);
-    RoomRegistry<Plain> rooms;
+    RoomRegistry<ByText> rooms;
     std::string heard;
-    REQUIRE(rooms.join(Plain{&heard}, {.user = "ann", .room = "r"}));
+    REQUIRE(rooms.join(ByText{&heard}, {.user = "ann", .room = "r"}));
     heard.clear();
     rooms.broadcast("r", "hello");
     CHECK(heard == "hello");

@@ -144,7 +144,7 @@ struct ShortEvents {
         if (e.context && e.context->id == "throw") throw std::runtime_error("told to throw");
         Reply reply{e.connection->name(),
                     e.room,
-                    e.user,
+                    std::string(e.user),
                     e.from ? *e.from : "",
                     e.creator ? *e.creator : "",
                     e.info.name,
@@ -212,8 +212,8 @@ struct ShortEvents {
     std::string presence(const PresenceEvent<T>& e) const {
         assert_unlocked("presence");
         std::string text = "=" + e.room + ' ' + std::to_string(e.counts.users) + '/' + std::to_string(e.counts.connections);
-        for (const auto& name : e.came) text += " +" + *name.user;
-        for (const auto& name : e.went) text += " -" + *name.user;
+        for (const auto& name : e.came) text.append(" +").append(name.user);
+        for (const auto& name : e.went) text.append(" -").append(name.user);
         if (log->on_presence) log->on_presence();
         return text;
     }
@@ -246,7 +246,7 @@ struct LineObserver {
         assert_unlocked("an observer");
         std::string line = tests::enum_text(e.kind) + ' ' + e.room;
         if (e.from) line += " from " + *e.from + " moved " + std::to_string(e.moved);
-        if (e.connection) line += " " + *e.user + '/' + (*e.connection)->name();
+        if (e.connection) line.append(" ").append(*e.user).append("/" + (*e.connection)->name());
         if (e.kind == EventKind::left) {
             line += " " + tests::enum_text(e.cause);
             if (e.code != CloseCode::normal) line += " " + tests::enum_text(e.code);
