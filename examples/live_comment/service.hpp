@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -304,7 +303,7 @@ private:
 
     const ServiceOptions options_;
     const Clock clock_;
-    const std::function<void(time_point)> wake_;
+    const roomcast::Wake<time_point> wake_;
     std::atomic<bool> draining_ = false, for_good_ = false;
     UserRate commands_;
     GuestNames names_;

@@ -4,10 +4,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 
 #include "roomcast/token_bucket.hpp"
+#include "roomcast/wake.hpp"
 
 namespace roomcast {
 
@@ -164,7 +164,7 @@ struct BasicOptions {
     /// re-arm the timer, or post a poll. Several threads may call it at once,
     /// and out of order: of the times it was called with, and those that `poll`
     /// answered, the earliest counts. It must not throw.
-    std::function<void(TimePoint)> wake{};
+    Wake<TimePoint> wake{};
 };
 
 }  // namespace roomcast

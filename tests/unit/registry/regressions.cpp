@@ -2,6 +2,7 @@
 // Faults that there were, each told by the test that it left behind.
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 
 #include "unit/registry/world.hpp"
 
