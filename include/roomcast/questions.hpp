@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "roomcast/detail/engine.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/message.hpp"
 #include "roomcast/results.hpp"
 
@@ -147,7 +147,7 @@ public:
         const auto lock = engine_.lock();
         const auto* record = directory().find_room(room);
         if (!record) return page;
-        limit = std::clamp<std::size_t>(limit, 1, 256);
+        limit = detail::bounded<std::size_t>(limit, 1, 256);
         std::size_t seen = 0;
         page.next = record->places.walk_down(from ? from : record->places.size(), [&](const auto& slot) {
             auto& m = *slot.membership;
@@ -166,15 +166,18 @@ public:
         if (most == 0) return top;
         for_each_room([&](Record& record, detail::Work<T>&) {
             if (after && !larger(after->users, after->room, record.user_count, record.id)) return;
-            if (top.size() == most) {
-                if (!larger(record.user_count, record.id, top.front().users, top.front().room)) return;
-                std::pop_heap(top.begin(), top.end(), comes_first);
-                top.pop_back();
+            if (top.size() < most) {
+                top.push_back({record.id, record.user_count, record.connection_count});
+                rise(top);
+            } else if (larger(record.user_count, record.id, top.front().users, top.front().room)) {
+                top.front() = {record.id, record.user_count, record.connection_count};
+                sink(top, most);
             }
-            top.push_back({record.id, record.user_count, record.connection_count});
-            std::push_heap(top.begin(), top.end(), comes_first);
         });
-        std::sort_heap(top.begin(), top.end(), comes_first);
+        for (std::size_t left = top.size(); left > 1;) {
+            std::swap(top.front(), top[--left]);
+            sink(top, left);
+        }
         return top;
     }
 
@@ -247,6 +250,19 @@ private:
     }
     static bool comes_first(const RoomCount& a, const RoomCount& b) noexcept {
         return larger(a.users, a.room, b.users, b.room);
+    }
+
+    // A heap, in front the room that comes last.
+    static void rise(std::vector<RoomCount>& heap) {
+        for (std::size_t at = heap.size() - 1, up; at > 0 && comes_first(heap[up = (at - 1) / 2], heap[at]); at = up)
+            std::swap(heap[up], heap[at]);
+    }
+    static void sink(std::vector<RoomCount>& heap, std::size_t size) {
+        for (std::size_t at = 0, down; (down = 2 * at + 1) < size; at = down) {
+            if (down + 1 < size && comes_first(heap[down], heap[down + 1])) ++down;
+            if (comes_first(heap[down], heap[at])) return;
+            std::swap(heap[at], heap[down]);
+        }
     }
 
     static bool ended(const Record& room) noexcept { return room.closed.load(std::memory_order_relaxed); }

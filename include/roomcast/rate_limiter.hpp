@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <string>
 
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/recent_map.hpp"
 #include "roomcast/instant.hpp"
 #include "roomcast/token_bucket.hpp"
@@ -56,7 +56,7 @@ private:
 
     [[nodiscard]] Instant spacing() const noexcept {
         constexpr Instant least = std::chrono::seconds(1), most = std::chrono::minutes(1);
-        return std::clamp(detail::span_of_seconds(1 / rate_.per_second), least, most);
+        return detail::bounded(detail::span_of_seconds(1 / rate_.per_second), least, most);
     }
 
     const Rate rate_;

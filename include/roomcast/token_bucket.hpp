@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 
+#include "roomcast/detail/least.hpp"
 #include "roomcast/instant.hpp"
 
 namespace roomcast {
@@ -25,7 +25,7 @@ namespace detail {
     constexpr Instant longest{Instant::rep{1} << 60};
     constexpr double limit = std::chrono::duration<double>(longest).count();
     if (!(seconds < limit)) return longest;
-    return std::chrono::duration_cast<Instant>(std::chrono::duration<double>(std::max(seconds, 0.0)));
+    return std::chrono::duration_cast<Instant>(std::chrono::duration<double>(greatest(seconds, 0.0)));
 }
 
 }  // namespace detail
@@ -46,7 +46,7 @@ public:
     [[nodiscard]] constexpr Instant take(Rate rate, Instant now) noexcept {
         const Instant left = wait(rate, now);
         if (left == Instant(0) && rate.limits())
-            full_at_ = std::max(full_at_, now) + detail::span_of_seconds(1 / rate.per_second);
+            full_at_ = detail::greatest(full_at_, now) + detail::span_of_seconds(1 / rate.per_second);
         return left;
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "model/generator.hpp"
 
+#include <algorithm>
 #include <array>
 #include <sstream>
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+
 #include "roomcast/testing/manual_clock.hpp"
 #include "threads/threaded.hpp"
 

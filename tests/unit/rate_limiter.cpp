@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "roomcast/rate_limiter.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <utility>
 
 #include "roomcast/detail/directory.hpp"
 #include "roomcast/detail/gate.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/lock.hpp"
 #include "roomcast/detail/storage.hpp"
 #include "roomcast/detail/timers.hpp"
@@ -123,7 +123,7 @@ struct Core {
     void look_again(RoomRecord<T>& room) noexcept {
         auto when = T::time_point::max();
         if (room.parcel.count != 0) when = room.batch_until;
-        if (room.news && room.news->has_any()) when = std::min(when, room.news->look_again(clock.now()));
+        if (room.news && room.news->has_any()) when = least(when, room.news->look_again(clock.now()));
         if (when == room.look_again) return;
         room.look_again = when;
         if (room.indexed) timers.update(room);

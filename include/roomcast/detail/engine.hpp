@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -14,6 +13,7 @@
 #include "roomcast/detail/core.hpp"
 #include "roomcast/detail/courier.hpp"
 #include "roomcast/detail/later.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/strand.hpp"
 #include "roomcast/events.hpp"
 
@@ -129,14 +129,14 @@ public:
 
     [[nodiscard]] bool shutting_down() const noexcept { return shutdown_.batch != 0; }
     void shut_down(const KeptReason& reason, std::size_t batch, std::chrono::milliseconds every) noexcept {
-        shutdown_ = {reason, std::max<std::size_t>(batch, 1), every, core.clock.now()};
+        shutdown_ = {reason, greatest<std::size_t>(batch, 1), every, core.clock.now()};
     }
 
     time_point poll() {
         Call call(*this);
         const auto now = core.clock.now();
         // Who works has the answer; whoever else asks may ask again, but not at once.
-        if (polling_) return std::max(next_deadline(), now + std::chrono::milliseconds(1));
+        if (polling_) return greatest(next_deadline(), now + std::chrono::milliseconds(1));
         polling_ = true;
         untold_left_ = false;  // they are told now, or by the operation that this one is part of
         core.timers.collect_due(now, most_due, call.work());
@@ -397,12 +397,12 @@ private:
     [[nodiscard]] time_point next_deadline() const noexcept {
         if (untold_left_) return core.clock.now();
         time_point next = core.timers.next();
-        if (const Outbox<T>* outbox = core.storage.longest_waiting()) next = std::min(next, outbox_due(*outbox));
+        if (const Outbox<T>* outbox = core.storage.longest_waiting()) next = least(next, outbox_due(*outbox));
         if (core.user_rates.size() != 0) {
             using duration = typename time_point::duration;
-            next = std::min(next, time_point(std::chrono::duration_cast<duration>(core.user_rates.next_sweep())));
+            next = least(next, time_point(std::chrono::duration_cast<duration>(core.user_rates.next_sweep())));
         }
-        return shutting_down() && core.directory.counts().connections > 0 ? std::min(next, shutdown_.next) : next;
+        return shutting_down() && core.directory.counts().connections > 0 ? least(next, shutdown_.next) : next;
     }
 
     /// Asks for an earlier `poll` where one has become due.
@@ -431,7 +431,7 @@ private:
 
     // Members that a message past the queue may reach: it cannot be stopped midway.
     const std::size_t most_expressed_ =
-        core.options.turn_sends ? std::min<std::size_t>(core.options.turn_sends, 256) : 256;
+        core.options.turn_sends ? least<std::size_t>(core.options.turn_sends, 256) : 256;
     Courier<T> courier_{core};
     Strand<T> strand_{core, courier_};
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "roomcast/detail/hash.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/recent_map.hpp"
 #include "roomcast/instant.hpp"
 #include "roomcast/token_bucket.hpp"
@@ -56,8 +56,8 @@ public:
     explicit FairSampler(Rate cap) : FairSampler(cap, SeededHash()) {}
     FairSampler(Rate cap, const SeededHash& hash) noexcept
         : limits_(cap.limits()),
-          per_second_(std::clamp(limits_ ? cap.per_second : 1.0, 1e-9, 1e9)),
-          burst_(std::clamp(cap.burst > 2 ? cap.burst : 2.0, per_second_ / 4, 1e9)),
+          per_second_(bounded(limits_ ? cap.per_second : 1.0, 1e-9, 1e9)),
+          burst_(bounded(cap.burst > 2 ? cap.burst : 2.0, per_second_ / 4, 1e9)),
           level_(burst_),
           users_(hash) {}
 
@@ -75,7 +75,7 @@ public:
         }
         level_ -= 1;
         all_ += 1;
-        most_ = std::max(most_, usage + 1);
+        most_ = greatest(most_, usage + 1);
         try {
             users_.at(user) = {usage + 1, now_};
         } catch (const std::bad_alloc&) {
@@ -117,16 +117,16 @@ private:
     [[nodiscard]] double usage_of(const User& user) const noexcept { return user.usage * fading(now_ - user.at); }
 
     [[nodiscard]] double needed(double usage) const noexcept {
-        const double pressure = std::min(all_ / (per_second_ * memory), 1.0);
-        const double share = usage > 0 ? std::min(usage / most_, 1.0) : 0;
-        return std::min(1 + (burst_ - 1) * pressure * share, burst_);
+        const double pressure = least(all_ / (per_second_ * memory), 1.0);
+        const double share = usage > 0 ? least(usage / most_, 1.0) : 0;
+        return least(1 + (burst_ - 1) * pressure * share, burst_);
     }
 
     void advance(Instant now) noexcept {
         if (now <= now_) return;
         const Instant span = now - now_;
         now_ = now;
-        level_ = std::min(level_ + per_second_ * std::chrono::duration<double>(span).count(), burst_);
+        level_ = least(level_ + per_second_ * std::chrono::duration<double>(span).count(), burst_);
         all_ *= fading(span);
         most_ *= fading(span);
     }

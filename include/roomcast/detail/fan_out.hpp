@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -10,6 +9,7 @@
 
 #include "roomcast/detail/budget.hpp"
 #include "roomcast/detail/courier.hpp"
+#include "roomcast/detail/least.hpp"
 
 namespace roomcast::detail {
 
@@ -162,7 +162,7 @@ private:
     bool reach(const Room& room, const Who& audience, const typename Room::Places::Cursor& cursor, std::size_t count,
                Work<T>& work) noexcept {
         const std::size_t readable = cursor.readable();
-        const std::size_t fetching = std::min(count, readable > ahead ? readable - ahead : 0);
+        const std::size_t fetching = least(count, readable > ahead ? readable - ahead : 0);
         Slot* const slot = cursor.at();
         Slot* const last = slot + fetching;  // behind the last for which another is fetched
         const bool reached = room.places.size() < many

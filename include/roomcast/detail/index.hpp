@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
 
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/owner.hpp"
 
 namespace roomcast::detail {
@@ -45,7 +45,7 @@ public:
     /// anyone can see.
     void reserve() {
         if (size_ < buckets_ || buckets_ < capacity_) return;
-        if (capacity_ < segment) enlarge_first(std::max(smallest, capacity_ * 2));
+        if (capacity_ < segment) enlarge_first(greatest(smallest, capacity_ * 2));
         else add_segment();
     }
 

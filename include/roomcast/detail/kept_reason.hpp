@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -12,6 +11,7 @@
 #include <string_view>
 
 #include "roomcast/close_code.hpp"
+#include "roomcast/detail/least.hpp"
 
 namespace roomcast::detail {
 
@@ -80,8 +80,8 @@ private:
 
     /// Odd, which no address is.
     static constexpr std::uint64_t numbers_of(const CloseReason& reason) noexcept {
-        const auto wait = std::clamp<std::chrono::milliseconds::rep>(reason.retry_after.count(), 0,
-                                                                     std::numeric_limits<std::uint32_t>::max());
+        const auto wait = bounded<std::chrono::milliseconds::rep>(reason.retry_after.count(), 0,
+                                                                std::numeric_limits<std::uint32_t>::max());
         return static_cast<std::uint64_t>(wait) << 32 | static_cast<std::uint64_t>(reason.code) << 16 | 1;
     }
     [[nodiscard]] Shared* shared() const noexcept {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <chrono>
+
+#include "roomcast/detail/least.hpp"
 
 namespace roomcast::detail {
 
@@ -10,8 +11,8 @@ namespace roomcast::detail {
 /// moment: a host that means never says milliseconds::max().
 template <class TimePoint>
 [[nodiscard]] constexpr TimePoint later(TimePoint time, std::chrono::milliseconds span) noexcept {
-    const auto left = TimePoint::max() - std::max(time, TimePoint());
-    return std::chrono::floor<std::chrono::milliseconds>(left) > span ? time + span : TimePoint::max();
+    const auto left = TimePoint::max() - greatest(time, TimePoint());
+    return std::chrono::duration_cast<std::chrono::milliseconds>(left) > span ? time + span : TimePoint::max();
 }
 
 }  // namespace roomcast::detail

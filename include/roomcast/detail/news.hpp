@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +10,7 @@
 #include "roomcast/config.hpp"
 #include "roomcast/detail/fair_sampler.hpp"
 #include "roomcast/detail/later.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/work.hpp"
 #include "roomcast/events.hpp"
 #include "roomcast/results.hpp"
@@ -88,8 +88,8 @@ public:
     /// When something will be due; max(): nothing.
     [[nodiscard]] time_point look_again(time_point now) noexcept {
         if (changed && spacing_.count() > 0 && presence_due_ == never)
-            presence_due_ = std::max(now + std::min(spacing_ / 10, delay), not_before_);
-        return std::min(presence_due_, sampled_due_);
+            presence_due_ = greatest(now + least(spacing_ / 10, delay), not_before_);
+        return least(presence_due_, sampled_due_);
     }
     [[nodiscard]] bool waiting() const noexcept { return presence_due_ != never || sampled_due_ != never; }
     /// Whether `look_again` has to be asked.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 
 #include "roomcast/detail/hash.hpp"
 #include "roomcast/detail/index.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/records.hpp"
 
 namespace roomcast::detail {
@@ -265,9 +265,9 @@ private:
     }
     void absorb(Waiting<T>& gap, Waiting<T>& later) noexcept {
         gap.missed += later.missed;
-        gap.seq = std::min(gap.seq, later.seq);
-        gap.last = std::max(gap.last, later.last);
-        gap.since = std::min(gap.since, later.since);
+        gap.seq = least(gap.seq, later.seq);
+        gap.last = greatest(gap.last, later.last);
+        gap.since = least(gap.since, later.since);
         add(later, -1);
         Order::unlink(later);
         delete &later;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "roomcast/config.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/list.hpp"
 
 namespace roomcast::detail {
@@ -108,8 +108,8 @@ private:
     static constexpr std::size_t first = (sizeof(Slab) + alignof(Record) - 1) / alignof(Record) * alignof(Record);
     static constexpr std::size_t around = first + 16;  // with what the allocator adds
     static constexpr std::size_t places =
-        (std::max<std::size_t>(ROOMCAST_SLAB_BYTES, around + sizeof(Record)) - around) / sizeof(Record);
-    static constexpr std::align_val_t alignment{std::max(alignof(Slab), alignof(Record))};
+        (greatest<std::size_t>(ROOMCAST_SLAB_BYTES, around + sizeof(Record)) - around) / sizeof(Record);
+    static constexpr std::align_val_t alignment{greatest(alignof(Slab), alignof(Record))};
     static_assert(sizeof(Record) >= sizeof(FreePlace) && alignof(Record) >= alignof(FreePlace) && places <= UINT16_MAX);
 
     static bool full(const Slab& slab) noexcept { return !slab.free && slab.begun == places; }

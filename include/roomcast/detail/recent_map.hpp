@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <utility>
 
 #include "roomcast/detail/hash.hpp"
 #include "roomcast/detail/id_view.hpp"
 #include "roomcast/detail/index.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/list.hpp"
 #include "roomcast/detail/owner.hpp"
 
@@ -61,7 +61,7 @@ public:
     /// Returns whether any is left.
     template <class IsStale>
     bool sweep(IsStale&& is_stale, std::size_t most) {
-        for (most = std::min(most, size()); most > 0; --most) {
+        for (most = least(most, size()); most > 0; --most) {
             Entry& entry = *entries_.front();
             List<Entry, RecentMap>::unlink(entry);
             if (!is_stale(std::as_const(entry.value))) {

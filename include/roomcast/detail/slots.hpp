@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <new>
 
 #include "roomcast/config.hpp"
+#include "roomcast/detail/least.hpp"
 
 namespace roomcast::detail {
 
@@ -42,7 +42,7 @@ public:
         /// The slots from here to the end of the segment, of the walk, or of
         /// `most`, whichever comes first; never none before `done`.
         [[nodiscard]] std::size_t run(std::size_t most) const noexcept {
-            return std::min(std::min(most, remaining_), readable());
+            return least(least(most, remaining_), readable());
         }
         [[nodiscard]] Slot* at() const noexcept { return at_; }
         /// Slots from here on that may be read, though perhaps not yet in use.
@@ -145,7 +145,7 @@ public:
     template <class Visit>
     std::size_t walk_down(std::size_t position, Visit&& visit) const {
         if (size() == 0) return 0;
-        position = std::min(position, size());
+        position = least(position, size());
         Segment* segment = last_;
         std::size_t begin = size() - fill_;
         while (position > 0) {
@@ -168,7 +168,7 @@ private:
         while (free < count) {
             Segment* end = last_ ? last_ : first_;
             while (end && end->next) end = end->next;
-            const std::size_t capacity = end ? std::min(end->capacity * 2, largest) : smallest;
+            const std::size_t capacity = end ? least(end->capacity * 2, largest) : smallest;
             Segment* segment = make(capacity);
             segment->previous = end;
             (end ? end->next : first_) = segment;

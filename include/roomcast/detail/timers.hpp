@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <algorithm>
 
 #include "roomcast/detail/deadline_heap.hpp"
 #include "roomcast/detail/later.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/detail/work.hpp"
 
 namespace roomcast::detail {
@@ -38,9 +38,9 @@ public:
 
     /// After any change to what limits the room's life.
     void update(Room& room) noexcept {
-        time_point due = std::min(room.linger_until, room.look_again);
-        if (room.options.ends_at) due = std::min(due, *room.options.ends_at);
-        if (room.options.idle.count() > 0) due = std::min(due, later(room.idle_since, room.options.idle));
+        time_point due = least(room.linger_until, room.look_again);
+        if (room.options.ends_at) due = least(due, *room.options.ends_at);
+        if (room.options.idle.count() > 0) due = least(due, later(room.idle_since, room.options.idle));
         if (due != time_point::max()) rooms_.set(room, due);
         else rooms_.clear(room);
     }
@@ -74,10 +74,10 @@ public:
 
     [[nodiscard]] time_point next() const noexcept {
         time_point next = time_point::max();
-        if (!parked_.empty()) next = std::min(next, parked_since_);
-        if (const Connection* c = in_grace.front()) next = std::min(next, c->due);
-        if (const Connection* c = closing.front()) next = std::min(next, c->due);
-        if (const auto* room = rooms_.front()) next = std::min(next, room->due);
+        if (!parked_.empty()) next = least(next, parked_since_);
+        if (const Connection* c = in_grace.front()) next = least(next, c->due);
+        if (const Connection* c = closing.front()) next = least(next, c->due);
+        if (const auto* room = rooms_.front()) next = least(next, room->due);
         return next;
     }
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <functional>
 #include <thread>
 
 #include "unit/allocations.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -104,6 +105,26 @@ TEST_CASE("the largest rooms come first, in pages, then by name") {
     CHECK(w.rooms.top_rooms(3, &second.back()).empty());
     CHECK(w.rooms.top_rooms(0).empty());
     CHECK(w.rooms.top_rooms(100).size() == 6);
+}
+
+TEST_CASE("the largest of many rooms come in order, however many are asked for") {
+    World w;
+    using Count = Registry::RoomCount;
+    std::vector<Count> all;
+    std::vector<FakeConnection> members;
+    for (std::size_t i = 0; i < 100; ++i) {
+        const std::size_t users = i * 37 % 100 / 10;
+        const std::string& room = all.emplace_back(Count{"room " + std::to_string(i), users, users}).room;
+        w.rooms.create_room(room, {});
+        for (std::size_t u = 0; u < users; ++u) members.push_back(w.member(room + " " + std::to_string(u), room));
+    }
+    std::sort(all.begin(), all.end(), [](const Count& a, const Count& b) {
+        return a.users != b.users ? a.users > b.users : a.room < b.room;
+    });
+    for (const int most : {1, 2, 3, 4, 7, 50, 99, 100})
+        CHECK(w.rooms.top_rooms(static_cast<std::size_t>(most)) ==
+              std::vector<Count>(all.begin(), all.begin() + most));
+    CHECK(w.rooms.top_rooms(101) == all);
 }
 
 TEST_CASE("the lock is given back between 256 rooms", "[invariant-15]") {
