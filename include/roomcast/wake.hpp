@@ -4,7 +4,6 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
-#include <type_traits>
 #include <utility>
 
 namespace roomcast {
@@ -20,10 +19,11 @@ public:
     Wake() noexcept = default;
     Wake(std::nullptr_t) noexcept {}
     /// Throws std::bad_alloc, and what moving the callable throws.
-    template <std::invocable<TimePoint> Callable>
+    template <class Callable>
+        requires std::invocable<Callable&, TimePoint>
     Wake(Callable callable) {
-        if constexpr (std::is_constructible_v<Callable, std::nullptr_t>)
-            if (!callable) return;
+        if constexpr (requires { Callable(nullptr) == nullptr; })
+            if (callable == nullptr) return;
         callable_ = std::make_shared<Callable>(std::move(callable));
         call_ = [](void* f, TimePoint time) { (*static_cast<Callable*>(f))(time); };
     }
