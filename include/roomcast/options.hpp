@@ -122,7 +122,8 @@ struct BasicOptions {
     /// From `close` to `terminate`; 0: with the next `poll`.
     std::chrono::milliseconds close_timeout{5'000};
 
-    /// Messages waiting in one room at most, before `overloaded`.
+    /// Messages waiting in one room at most (and never more than 2^27 - 2), before
+    /// `overloaded`.
     std::size_t max_queued = 64;
     /// Sends in one turn of a room at most; the rest waits for `poll`; 0: no
     /// limit, and none in time either.

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <queue>
 #include <utility>
 #include <vector>
 
@@ -64,20 +65,21 @@ public:
 
     /// The room of a user under `one_room_per_user`; otherwise one of them.
     [[nodiscard]] std::optional<room_id> room_of(user_view user) const {
-        std::optional<room_id> found;
-        visit_rooms_of_user(user, [&](const room_id& room) {
-            found.emplace(room);
-            return false;
-        });
-        return found;
+        const auto lock = engine_.lock();
+        const auto* record = directory().find_user(user);
+        if (!record) return std::nullopt;
+        const auto* m = memberships().find(*record, [](const auto& one) { return !ended(*one.room); });
+        return m ? std::optional(m->room->id) : std::nullopt;
     }
 
     /// O(rooms of the user).
     [[nodiscard]] std::vector<room_id> rooms_of_user(user_view user) const {
         std::vector<room_id> rooms;
-        visit_rooms_of_user(user, [&](const room_id& room) {
-            rooms.push_back(room);
-            return true;
+        const auto lock = engine_.lock();
+        const auto* record = directory().find_user(user);
+        if (!record) return rooms;
+        memberships().for_each(*record, [&](const auto& m) {
+            if (!ended(*m.room)) rooms.push_back(m.room->id);
         });
         return rooms;
     }
@@ -88,8 +90,9 @@ public:
         std::vector<room_id> rooms;
         const auto* record = directory().find_connection(c);
         if (!record) return rooms;
-        for (auto* m = record->memberships.front(); m; m = record->memberships.next(*m))
-            if (!ended(*m->room)) rooms.push_back(m->room->id);
+        memberships().for_each(*record, [&](const auto& m) {
+            if (!ended(*m.room)) rooms.push_back(m.room->id);
+        });
         return rooms;
     }
 
@@ -141,7 +144,7 @@ public:
     /// The members of a room, in pages of `limit` looked-at connections (at
     /// most 256). Begin with 0 and go on with `next`. Who is there all the time
     /// with the same devices comes at least once; others may come twice or not
-    /// at all. O(limit).
+    /// at all. O(limit + devices of those shown).
     [[nodiscard]] MembersPage members(room_view room, std::size_t from = 0, std::size_t limit = 256) const {
         MembersPage page;
         const auto lock = engine_.lock();
@@ -152,7 +155,7 @@ public:
         page.next = record->places.walk_down(from ? from : record->places.size(), [&](const auto& slot) {
             auto& m = *slot.membership;
             // A member is shown with its first device there.
-            if (m.leads()) page.members.push_back(entry(m));
+            if (m.leads) page.members.push_back(entry(m));
             return ++seen < limit;
         });
         return page;
@@ -162,23 +165,20 @@ public:
     /// come after it in this order. O(rooms x log most), in steps; as an
     /// operation it also works off what is left to be done.
     [[nodiscard]] std::vector<RoomCount> top_rooms(std::size_t most, const RoomCount* after = nullptr) {
-        std::vector<RoomCount> top;
-        if (most == 0) return top;
+        if (most == 0) return {};
+        // On top the one that comes last.
+        std::priority_queue<RoomCount, std::vector<RoomCount>, decltype(&comes_first)> top(&comes_first);
         for_each_room([&](Record& record, detail::Work<T>&) {
             if (after && !larger(after->users, after->room, record.user_count, record.id)) return;
-            if (top.size() < most) {
-                top.push_back({record.id, record.user_count, record.connection_count});
-                rise(top);
-            } else if (larger(record.user_count, record.id, top.front().users, top.front().room)) {
-                top.front() = {record.id, record.user_count, record.connection_count};
-                sink(top, most);
+            if (top.size() == most) {
+                if (!larger(record.user_count, record.id, top.top().users, top.top().room)) return;
+                top.pop();
             }
+            top.push({record.id, record.user_count, record.connection_count});
         });
-        for (std::size_t left = top.size(); left > 1;) {
-            std::swap(top.front(), top[--left]);
-            sink(top, left);
-        }
-        return top;
+        std::vector<RoomCount> rooms(top.size());
+        for (std::size_t left = rooms.size(); left > 0; top.pop()) rooms[--left] = top.top();
+        return rooms;
     }
 
     /// What the host keeps about a user in a room; null when there is none.
@@ -213,6 +213,7 @@ protected:
 
     [[nodiscard]] detail::Directory<T>& directory() noexcept { return engine_.core.directory; }
     [[nodiscard]] const detail::Directory<T>& directory() const noexcept { return engine_.core.directory; }
+    [[nodiscard]] const detail::Memberships<T>& memberships() const noexcept { return engine_.core.pools.memberships; }
 
     /// `visit(record, work)` for every room, under the lock, which is given
     /// back after each 256.
@@ -239,7 +240,7 @@ protected:
     [[nodiscard]] detail::Membership<T>* find_member(room_view room, user_view user) const {
         const auto* found = directory().find_room(room);
         const auto* record = found ? directory().find_user(user) : nullptr;
-        return record ? record->in(*found) : nullptr;
+        return record ? memberships().leader(*record, *found) : nullptr;
     }
 
     detail::Engine<T> engine_;
@@ -252,33 +253,11 @@ private:
         return larger(a.users, a.room, b.users, b.room);
     }
 
-    // A heap, in front the room that comes last.
-    static void rise(std::vector<RoomCount>& heap) {
-        for (std::size_t at = heap.size() - 1, up; at > 0 && comes_first(heap[up = (at - 1) / 2], heap[at]); at = up)
-            std::swap(heap[up], heap[at]);
-    }
-    static void sink(std::vector<RoomCount>& heap, std::size_t size) {
-        for (std::size_t at = 0, down; (down = 2 * at + 1) < size; at = down) {
-            if (down + 1 < size && comes_first(heap[down], heap[down + 1])) ++down;
-            if (comes_first(heap[down], heap[at])) return;
-            std::swap(heap[at], heap[down]);
-        }
-    }
-
     static bool ended(const Record& room) noexcept { return room.closed.load(std::memory_order_relaxed); }
 
-    template <class Visit>
-    void visit_rooms_of_user(user_view user, Visit&& visit) const {
-        const auto lock = engine_.lock();
-        const auto* record = directory().find_user(user);
-        if (!record) return;
-        for (auto* m = record->rooms.front(); m; m = record->rooms.next(*m))
-            if (!ended(*m->room) && !visit(m->room->id)) return;
-    }
-
-    static MemberEntry entry(detail::Membership<T>& oldest) {
+    MemberEntry entry(detail::Membership<T>& oldest) const {
         MemberEntry entry{user_id(detail::view_of(oldest.user().id)), oldest.info, 0};
-        detail::Membership<T>::Together::for_each(oldest, [&](const auto& m) {
+        memberships().for_each_together(oldest, [&](const auto& m) {
             ++entry.connection_count;
             if constexpr (std::copy_constructible<typename T::connection_type>)
                 entry.connections.push_back(m.connection->handle);

@@ -38,7 +38,7 @@ class Cork;
 /// its Cork. Only `send` and `send_to_user` send at once, also there.
 ///
 /// A join, leave or publish costs O(1) and the rooms of that connection or
-/// user; removing costs O(what is removed). In a room that names who comes and
+/// user; removing costs that for each membership that it ends. In a room that names who comes and
 /// goes a join or an end costs O(names that wait), too. Joining, attaching, creating,
 /// publishing, sending and asking may throw std::bad_alloc; then nothing
 /// changed, but that `broadcast_all` may have reached some rooms. Leaving,
@@ -53,6 +53,7 @@ class RoomRegistry : public Questions<detail::Types<Connection, Traits>> {
     using Base = Questions<T>;
     using Base::directory;
     using Base::engine_;
+    using Base::memberships;
     using typename Base::Call;
     using typename Base::Record;
 
@@ -125,8 +126,8 @@ public:
             Call call(engine_);
             auto* record = open_connection(c, call);
             std::size_t ended = 0;
-            for (; record && !record->memberships.empty(); ++ended)
-                end_membership(*record->memberships.front(), context(answer), call);
+            if (!record) return 0;
+            for (; auto* m = memberships().oldest(*record); ++ended) end_membership(*m, context(answer), call);
             return ended;
         }
         std::vector<context> answers;  // copied, and freed, without the lock
@@ -134,10 +135,10 @@ public:
             {
                 Call call(engine_);
                 auto* record = open_connection(c, call);
-                needed = record ? record->room_count : 0;
+                needed = record ? record->open.room_count : 0;
                 if (needed <= answers.size()) {
                     for (std::size_t i = 0; i < needed; ++i)
-                        end_membership(*record->memberships.front(), std::move(answers[i]), call);
+                        end_membership(*memberships().oldest(*record), std::move(answers[i]), call);
                     return needed;
                 }
             }
@@ -285,10 +286,10 @@ public:
             removal.permitted = acting && record && directory().membership(*acting, *record);
         }
         auto* target = record ? directory().find_user(user) : nullptr;
-        auto* oldest = target ? target->in(*record) : nullptr;
+        auto* oldest = target ? memberships().leader(*target, *record) : nullptr;
         if (!removal.permitted || !oldest) return removal;
         const detail::KeptReason kept = engine_.core.keep(reason);
-        detail::Membership<T>::Together::for_each(*oldest, [&](auto& m) {
+        memberships().for_each_together(*oldest, [&](auto& m) {
             ++removal.connections;
             directory().expel(m, kept, nullptr, call.work());
         });
@@ -342,7 +343,7 @@ public:
         auto made = make_info(std::move(info));  // what it replaces is freed without the lock, too
         const auto lock = engine_.lock();
         auto* oldest = this->find_member(room, user);
-        if (oldest) oldest->swap_info(made);
+        if (oldest) memberships().swap_info(*oldest, made);
         return oldest != nullptr;
     }
 

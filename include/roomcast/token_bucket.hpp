@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-
 #include "roomcast/detail/least.hpp"
 #include "roomcast/instant.hpp"
 

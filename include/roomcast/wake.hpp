@@ -22,6 +22,7 @@ public:
     template <class Callable>
         requires std::invocable<Callable&, TimePoint>
     Wake(Callable callable) {
+        // A lambda without captures would compare as the function that it converts to.
         if constexpr (requires { Callable(nullptr) == nullptr; })
             if (callable == nullptr) return;
         callable_ = std::make_shared<Callable>(std::move(callable));

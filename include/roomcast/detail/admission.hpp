@@ -17,13 +17,13 @@ template <class T>
 class Admission {
     using Room = RoomRecord<T>;
     using Connection = ConnectionRecord<T>;
-    using Together = typename Membership<T>::Together;
     using UserId = typename User<T>::Id;
 
 public:
     using Info = detail::Info<T>;
 
-    Admission(Core<T>& core, Work<T>& work) noexcept : core_(core), directory_(core.directory), work_(work) {}
+    Admission(Core<T>& core, Work<T>& work) noexcept
+        : core_(core), directory_(core.directory), memberships_(core.pools.memberships), work_(work) {}
 
     /// `name` may be null: known, but nobody's yet.
     AttachResult attach(typename T::connection_type& handle, int encoding, const typename T::user_view* name) {
@@ -59,9 +59,9 @@ public:
         if (!join.user && !user_) return refuse(Refusal::no_user);
 
         room_ = directory_.find_room(join.room);
-        oldest_ = user_ && room_ ? user_->in(*room_) : nullptr;
+        oldest_ = user_ && room_ ? memberships_.leader(*user_, *room_) : nullptr;
         find_replaced(join);
-        if (connection_ && room_)
+        if (connection_ && oldest_)  // else it is not there either
             if (auto* m = directory_.membership(*connection_, *room_)) return stay(*m, join, std::move(info));
 
         find_what_must_go();
@@ -89,13 +89,13 @@ public:
         if (following != 0) {
             followers = Owner<Follower[]>(new Follower[following]);
             std::size_t i = 0;
-            Together::for_each(*leaving_, [&](const Membership<T>& m) {
+            memberships_.for_each_together(*leaving_, [&](const Membership<T>& m) {
                 if (is_other(m))
                     followers[i++] = {m.connection, m.tags.load(std::memory_order_relaxed), make_item(room)};
             });
         }
         auto item = make_item(room);
-        core_.pools.memberships.reserve(following + 1);
+        memberships_.reserve(following + 1);
         room.places.reserve(following + 1);
         if (!connection_) reserve_connection();
 
@@ -103,9 +103,9 @@ public:
         if (!user_) make_user(std::move(id));
         if (!connection_) make_connection(handle, encoding);
         const bool device_added = oldest_ != nullptr;
-        Membership<T>& m = core_.pools.memberships.make();
+        Membership<T>& m = memberships_.make();
         m.tags.store(join.tags, std::memory_order_relaxed);
-        for (std::size_t i = 0; i < following; ++i) followers[i].membership = &core_.pools.memberships.make();
+        for (std::size_t i = 0; i < following; ++i) followers[i].membership = &memberships_.make();
         if (made_room) insert_room(std::move(made_room));
         room_ = &room;
         if (new_device) directory_.give_user(*connection_, *user_);
@@ -114,9 +114,10 @@ public:
 
         // The new place first, so that the user is never without one.
         directory_.enter(m, *connection_, room, oldest_, !item, work_);
-        if (!device_added || join.update_info) m.swap_info(info);  // the old one is freed without the lock
         if (!device_added) oldest_ = &m;  // of those who follow
-        const bool left_from = leaving_ || (leaving_alone_ && Together::alone(*leaving_alone_));
+        // The old one is freed without the lock.
+        if (!device_added || join.update_info) memberships_.swap_info(*oldest_, info);
+        const bool left_from = leaving_ || (leaving_alone_ && memberships_.alone(*leaving_alone_));
         directory_.events().add(m.entered, m, from ? EventKind::migrated : EventKind::joined, {}, !device_added, from,
                                 left_from, following + 1);
         if (from) leave_old_places(m);
@@ -198,10 +199,10 @@ private:
     void find_what_must_go() noexcept {
         switch (directory_.options().membership) {
             case roomcast::Membership::one_room_per_user:
-                if (!oldest_ && user_) leaving_ = user_->rooms.front();
+                if (!oldest_ && user_) leaving_ = memberships_.any(*user_);
                 break;
             case roomcast::Membership::one_room_per_connection:
-                if (connection_) leaving_alone_ = connection_->memberships.front();
+                if (connection_) leaving_alone_ = memberships_.newest(*connection_);
                 break;
             case roomcast::Membership::many_rooms: break;
         }
@@ -210,7 +211,7 @@ private:
     [[nodiscard]] Refusal admit(const BasicJoin<T>& join) const noexcept {
         const auto& options = directory_.options();
         if (!join.may_migrate && (leaving_ || leaving_alone_)) return Refusal::elsewhere;
-        if (connection_ && connection_->pending > connection_->room_count + max_unreaped) return Refusal::overloaded;
+        if (connection_ && connection_->pending > connection_->open.room_count + max_unreaped) return Refusal::overloaded;
         if (options.memory != 0 && core_.storage.bytes() > options.memory) return Refusal::overloaded;
         if (room_ && !oldest_) {
             if (room_->options.locked) return Refusal::room_locked;
@@ -218,7 +219,7 @@ private:
         }
         if (!connection_ && connections_full(going())) return Refusal::too_many_connections;
         if (options.membership == roomcast::Membership::many_rooms && options.max_rooms_per_connection != 0 &&
-            connection_ && connection_->room_count >= options.max_rooms_per_connection)
+            connection_ && connection_->open.room_count >= options.max_rooms_per_connection)
             return Refusal::too_many_rooms_of_connection;
         const bool new_device = !(connection_ && connection_->user);
         if (new_device && options.devices == DeviceLimit::refuse && too_many_devices(going()) > 0)
@@ -240,7 +241,7 @@ private:
     /// Where there is such a room.
     [[nodiscard]] std::size_t others() const noexcept {
         std::size_t count = 0;
-        Together::for_each(*leaving_, [&](const Membership<T>& m) { count += is_other(m); });
+        memberships_.for_each_together(*leaving_, [&](const Membership<T>& m) { count += is_other(m); });
         return count;
     }
 
@@ -280,7 +281,7 @@ private:
         if (leaving_alone_) directory_.end(*leaving_alone_, silent, work_);
         if (!leaving_) return;
         KeptReason moved;
-        Together::for_each(*leaving_, [&](Membership<T>& m) {
+        memberships_.for_each_together(*leaving_, [&](Membership<T>& m) {
             if (m.connection == replaced_) return;  // it ends altogether, below
             if (!is_other(m) || follows()) return directory_.end(m, silent, work_);
             const CloseReason reason{CloseCode::moved_elsewhere, "entered another room"};
@@ -300,7 +301,7 @@ private:
         Room& from = *m.room;
         m.tags.store(join.tags, std::memory_order_relaxed);
         if (made_room) insert_room(std::move(made_room));
-        m.swap_info(info);
+        m.info.swap(info);
         wake_up(room);
         directory_.move(m, room, !item, work_);
         directory_.events().add(m.entered, m, EventKind::migrated, {}, true, &from, true, 1);
@@ -363,7 +364,7 @@ private:
     JoinResult stay(Membership<T>& m, BasicJoin<T>& join, Info&& info) {
         if (m.joins_queued >= max_unanswered) return {JoinStatus::refused, Refusal::overloaded};
         auto item = make_item(*m.room);
-        if (join.update_info) m.swap_info(info);
+        if (join.update_info) memberships_.swap_info(*oldest_, info);
         if (replaced_) drop_replaced();
         join.history = 0;  // it has been here: what it missed it asks for by `since`
         take_in(m, std::move(item), join, nullptr);
@@ -374,9 +375,11 @@ private:
     /// and ended memberships in rooms too busy to let go of them yet: whoever
     /// has more is too fast for the room.
     static constexpr std::uint32_t max_unanswered = 16, max_unreaped = 64;
+    static_assert(max_unanswered <= Membership<T>::most_joins_queued);
 
     Core<T>& core_;
     Directory<T>& directory_;
+    Memberships<T>& memberships_;
     Work<T>& work_;
 
     // Of the names that were looked up: whoever is made keeps them.

@@ -35,7 +35,7 @@ struct Core {
     mutable typename T::mutex mutex;  // guards all that follows
     Pools<T> pools;
     Storage<T> storage;
-    Directory<T> directory{options, storage};
+    Directory<T> directory{options, pools, storage};
     Timers<T> timers;
     Statistics statistics;
     RateLimiter<typename T::user_id> user_rates{options.user_rate};
@@ -60,9 +60,9 @@ struct Core {
             room.news->sampler.spend(now);
             return {Delivery::sent};
         }
-        Instant wait = c.rate.wait(options.connection_rate, now);
+        Instant wait = c.open.rate.wait(options.connection_rate, now);
         if (wait == Instant(0)) wait = user_rates.take(view_of(c.user->id), now);
-        if (wait == Instant(0)) wait = c.rate.take(options.connection_rate, now);
+        if (wait == Instant(0)) wait = c.open.rate.take(options.connection_rate, now);
         if (wait != Instant(0)) {
             ++statistics.rate_limited;
             return {Delivery::rate_limited, wait};
@@ -80,7 +80,7 @@ struct Core {
     /// same: a host has few, and many whom it removes for one.
     [[nodiscard]] KeptReason keep(const CloseReason& reason) const noexcept {
         const auto* const last = timers.in_grace.empty() ? timers.closing.back() : timers.in_grace.back();
-        return last && last->reason.keeps(reason) ? last->reason : KeptReason(reason);
+        return last && last->removed.reason.keeps(reason) ? last->removed.reason : KeptReason(reason);
     }
 
     /// The connection has to go; its farewell is tried.
@@ -139,8 +139,7 @@ struct Core {
 
     /// All of a room's memberships end at once; its drainer takes them apart.
     void close_room(RoomRecord<T>& room, const KeptReason& reason, Work<T>& work) noexcept {
-        room.close_reason = reason;
-        room.closed.store(true, std::memory_order_relaxed);
+        directory.close(room, reason);
         work.schedule(room);  // keeps it alive, which the index did
         unindex(room, work);
     }

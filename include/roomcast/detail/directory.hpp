@@ -26,11 +26,15 @@ class Directory {
 public:
     using Room = RoomRecord<T>;
     using Connection = ConnectionRecord<T>;
-    using Together = typename Membership<T>::Together;
     using Options = BasicOptions<typename T::time_point>;
 
-    Directory(const Options& options, Storage<T>& storage)
-        : options_(options), storage_(storage), next_epoch_(hash_.salt()) {}
+    Directory(const Options& options, Pools<T>& pools, Storage<T>& storage)
+        : options_(options),
+          memberships_(pools.memberships),
+          storage_(storage),
+          next_epoch_(hash_.salt()),
+          users_({&pools.users}),
+          connections_({&pools.connections}) {}
 
     [[nodiscard]] const Options& options() const noexcept { return options_; }
 
@@ -61,20 +65,19 @@ public:
 
     /// The membership of a connection in a room. O(rooms of the connection).
     [[nodiscard]] Membership<T>* membership(const Connection& c, const Room& room) const noexcept {
-        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
-            if (m->room == &room) return room.closed.load(std::memory_order_relaxed) ? nullptr : m;
-        return nullptr;
+        if (room.closed.load(std::memory_order_relaxed)) return nullptr;
+        return memberships_.find(c, [&](const Membership<T>& m) { return m.room == &room; });
     }
     /// The same by name: for a connection in few rooms its own are looked at
     /// sooner than all.
     [[nodiscard]] Membership<T>* membership(const Connection& c, typename T::room_view id) const {
-        if (c.room_count > 4) {
+        if (c.step == Step::open && c.open.room_count > 4) {
             const Room* const room = find_room(id);
             return room ? membership(c, *room) : nullptr;
         }
-        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
-            if (!m->room->closed.load(std::memory_order_relaxed) && is_id(m->room->id, id)) return m;
-        return nullptr;
+        return memberships_.find(c, [&](const Membership<T>& m) {
+            return !m.room->closed.load(std::memory_order_relaxed) && is_id(m.room->id, id);
+        });
     }
 
     [[nodiscard]] std::size_t room_count() const noexcept { return rooms_.size(); }
@@ -125,16 +128,15 @@ public:
     void enter(Membership<T>& m, Connection& c, Room& room, Membership<T>* oldest, bool told, Work<T>& work) noexcept {
         m.connection = &c;
         m.told = told;
-        c.memberships.push_back(m);
-        ++c.room_count;
+        memberships_.add(c, m);
         ++c.pending;
         ++c.references;
         take_place(m, room);
         if (oldest) {
-            Together::append(*oldest, m);
+            memberships_.follow(*oldest, m);
             m.info = oldest->info;
         } else {
-            m.user().rooms.push_back(m);
+            memberships_.lead(m.user(), m);
             count_in(m, work);
         }
     }
@@ -142,7 +144,7 @@ public:
     /// Whether nobody holds its records but the room, which lets go of them at
     /// once if it can be taken, and whether its user has no other device there.
     [[nodiscard]] bool may_move(const Membership<T>& m) const noexcept {
-        return m.references == 1 && Together::alone(m) && goes_at_once(m);
+        return m.references == 1 && memberships_.alone(m) && goes_at_once(m);
     }
     /// Who may move takes its records along to where its user is not yet; the
     /// outcome is that of a new membership and the end of this one. The caller has
@@ -165,18 +167,18 @@ public:
     // Unmaking. Nothing here takes memory or fails.
 
     /// Ends one membership: nothing that waits of it is sent any more, but for the
-    /// answer to its join. Its farewell
-    /// is told by whoever reaps it; where there is none to tell, it may be freed
-    /// before this returns. O(what waits for the connection).
-    void end(Membership<T>& m, Cause cause, Work<T>& work) noexcept {
+    /// answer to its join. Its farewell is told by whoever reaps it, with the `reason`, if
+    /// there is one; where there is none to tell, it may be freed before this returns.
+    /// O(what waits for the connection + its rooms + those of its user).
+    void end(Membership<T>& m, Cause cause, Work<T>& work, const KeptReason* reason = nullptr) noexcept {
         Room& room = *m.room;
         m.dead = true;
         m.slot->target.store(nullptr, std::memory_order_release);
-        m.connection->memberships.erase(m);
+        memberships_.remove(*m.connection, m);
         if (m.connection->outbox) forget_traffic(m, work);
-        const bool last = Together::alone(m);
-        part(m);
-        --m.connection->room_count;
+        const bool last = memberships_.alone(m);
+        memberships_.part(m);
+        if (reason) m.keep(*reason);
         --room.connection_count;
         room.count_encoding(m.connection->encoding, -1);
         if (cause.told) events_.add(m.gone, m, EventKind::left, cause, last && !has_moved_on(m.user()));
@@ -198,7 +200,7 @@ public:
         work.schedule(room);
     }
     void to_be_reaped(Membership<T>& m) noexcept {
-        m.room->dead.push_back(m);
+        memberships_.push(m.room->dead, m);
         m.room->has_dead.store(true, std::memory_order_relaxed);
     }
     /// An item is out of its room's queue, and whoever waited for it answered.
@@ -216,22 +218,25 @@ public:
     /// all its rooms have let go of it.
     void remove(Connection& c, const KeptReason& reason, Room* named, LeaveCause cause, Work<T>& work) noexcept {
         ROOMCAST_ASSERT(c.step == Step::open);
-        if (!named && !c.memberships.empty()) named = c.memberships.back()->room;
-        if (is_told<T> && named) {
-            c.farewell_room = named;
-            ++named->references;
-        }
-        c.reason = reason;
+        if (const auto* newest = memberships_.newest(c); newest && !named) named = newest->room;
+        const Step next = cause == LeaveCause::broken ? Step::terminate : Step::farewell;
+        if (!is_told<T> || next != Step::farewell) named = nullptr;
+        if (named) ++named->references;
         depart(c, {cause, reason.code()}, work);
-        c.step = cause == LeaveCause::broken ? Step::terminate : Step::farewell;
+        c.set_removed(next, reason, named);
         step_if_ready(c, work);
     }
 
     /// The transport is gone: nothing will be sent to it or asked of it.
     void forget(Connection& c, LeaveCause cause, Work<T>& work) noexcept {
-        if (c.step == Step::open) depart(c, {cause}, work);
-        else List<Connection, DeviceTag>::unlink(c);
-        c.step = Step::gone;
+        if (c.step == Step::open) {
+            depart(c, {cause}, work);
+            c.set_removed(Step::gone, {}, nullptr);
+        } else {
+            if (c.step == Step::farewell && c.removed.room) release(*c.removed.room);
+            List<Connection, DeviceTag>::unlink(c);
+            c.step = Step::gone;
+        }
         connections_.erase(c);
         silence(c, work);
         release(c, work);
@@ -247,25 +252,24 @@ public:
     /// a room goes altogether.
     void expel(Membership<T>& m, const KeptReason& reason, Room* named, Work<T>& work) noexcept {
         Connection& c = *m.connection;
-        if (c.room_count == 1 && closes_without_room()) {
+        if (c.open.room_count == 1 && closes_without_room()) {
             remove(c, reason, named ? named : m.room, LeaveCause::removed, work);
         } else {
             m.farewell = Farewell::removed;
-            m.reason = reason;
-            end(m, {LeaveCause::removed, reason.code()}, work);
+            end(m, {LeaveCause::removed, reason.code()}, work, &reason);
         }
     }
 
     /// Memberships of rooms that have been closed end now, if the drainer has
     /// not come to them yet.
     void settle(Connection& c, Work<T>& work) noexcept {
-        for (auto* m = c.memberships.front(); m;) {
-            auto* next = c.memberships.next(*m);
-            if (m->room->closed.load(std::memory_order_relaxed)) expel(*m, m->room->close_reason, nullptr, work);
-            m = next;
-        }
+        if (closed_rooms_ == 0) return;
+        memberships_.for_each(c, [&](Membership<T>& m) {
+            if (m.room->closed.load(std::memory_order_relaxed)) expel(m, m.room->close_reason, nullptr, work);
+        });
     }
     void settle(User<T>& user, Work<T>& work) noexcept {
+        if (closed_rooms_ == 0) return;
         for (auto* c = user.devices.front(); c;) {
             auto* next = user.devices.next(*c);
             settle(*c, work);
@@ -273,6 +277,12 @@ public:
         }
     }
 
+    /// All of a room's memberships have ended; `settle` or its drainer takes them apart.
+    void close(Room& room, const KeptReason& reason) noexcept {
+        room.close_reason = reason;
+        room.closed.store(true, std::memory_order_relaxed);
+        ++closed_rooms_;
+    }
     /// A room leaves the index; memberships that it still has are taken apart
     /// by its drainer.
     void unindex(Room& room, Work<T>& work) noexcept {
@@ -284,6 +294,7 @@ public:
 
     /// An ended room is empty, and nobody works in it.
     void dismantled(Room& room, Work<T>& work) noexcept {
+        if (room.closed.load(std::memory_order_relaxed)) --closed_rooms_;
         storage_.remove_log(room, work);
         if (room.news) room.news->clear(work);
         events_.add(room.ended, room, EventKind::room_closed);
@@ -299,7 +310,6 @@ public:
     void release(Connection& c, Work<T>& work) noexcept {
         if (--c.references != 0) return;
         if (c.outbox) drop_outbox(c, work);
-        if (c.farewell_room) release(*c.farewell_room);
         if (c.user && --c.user->references == 0) work.trash.add(*c.user);
         List<Connection, DeviceTag>::unlink(c);
         work.trash.connections.push_back(c);
@@ -350,15 +360,15 @@ public:
         c.outbox = std::move(outbox);
         storage_.insert(*c.outbox);
         c.congested.store(true, std::memory_order_release);
-        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
-            m->slot->target.store(nullptr, std::memory_order_release);
+        memberships_.for_each(c, [](Membership<T>& m) { m.slot->target.store(nullptr, std::memory_order_release); });
     }
     void drop_outbox(Connection& c, Work<T>& work) noexcept {
         c.congested.store(c.step >= Step::terminate, std::memory_order_release);
-        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
+        memberships_.for_each(c, [&](Membership<T>& m) {
             // What waited of an ended room is lost: nothing newer of it may follow.
-            if (m->told && !m->room->closed.load(std::memory_order_relaxed))
-                m->slot->target.store(T::direct::of(c.handle), std::memory_order_release);
+            if (m.told && !m.room->closed.load(std::memory_order_relaxed))
+                m.slot->target.store(T::direct::of(c.handle), std::memory_order_release);
+        });
         Outbox<T>* outbox = c.outbox.release();
         storage_.remove(*outbox);
         List<Outbox<T>, FlushTag>::unlink(*outbox);
@@ -408,22 +418,15 @@ private:
         ++m.room->user_count;
         if (m.room->news) m.room->news->came(m.user(), work);
     }
-    /// Its user's other devices in the room are left, if there are any; the next one leads them.
-    static void part(Membership<T>& m) noexcept {
-        auto& rooms = m.user().rooms;
-        if (Together::alone(m)) return rooms.erase(m);
-        if (rooms.contains(m)) rooms.replace(m, Together::next(m));
-        Together::leave(m);
-    }
     /// Once its devices have left a room: it is in another, which it entered first.
     [[nodiscard]] bool has_moved_on(const User<T>& user) const noexcept {
-        return options_.membership == roomcast::Membership::one_room_per_user && !user.rooms.empty();
+        return options_.membership == roomcast::Membership::one_room_per_user && user.rooms != 0;
     }
 
     /// Out of every index but that of connections, where it stays to be
     /// refused until its transport is gone.
     void depart(Connection& c, Cause cause, Work<T>& work) noexcept {
-        while (auto* m = c.memberships.front()) end(*m, cause, work);
+        while (auto* m = memberships_.oldest(c)) end(*m, cause, work);
         --open_connections_;
         if (User<T>* user = c.user) {
             user->devices.erase(c);
@@ -448,14 +451,16 @@ private:
     }
 
     const Options& options_;
+    Memberships<T>& memberships_;
     Storage<T>& storage_;
     SeededHash hash_;
     std::uint64_t next_epoch_;
-    Index<User<T>> users_;
-    Index<Connection> connections_;
+    PoolIndex<User<T>> users_;
+    PoolIndex<Connection> connections_;
     Index<Room> rooms_;
     List<Room, RoomTag> all_rooms_;  // oldest first, until freed
     std::size_t open_connections_ = 0;
+    std::size_t closed_rooms_ = 0;  // that are not dismantled yet
     Chronicle<T> events_;
 };
 

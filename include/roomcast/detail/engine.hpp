@@ -267,7 +267,9 @@ private:
         ++c.references;
         const Step step = c.step;
         if (step == Step::farewell) {
-            const bool told = say_farewell(c, lock, work);
+            RoomRecord<T>* const named = std::exchange(c.removed.room, nullptr);
+            const bool told = say_farewell(c, named, lock, work);
+            if (named) core.directory.release(*named);
             if (c.step == step) {
                 c.step = Step::close;
                 if (told) wait(c, core.options.grace, core.timers.in_grace);
@@ -279,7 +281,7 @@ private:
             ++core.statistics.terminated;
             {
                 Unlocked unlocked(lock);
-                const CloseReason reason = c.reason.view();
+                const CloseReason reason = c.removed.reason.view();
                 quietly([&] { T::access::terminate(c.handle, reason.code, reason.text); });
             }
             if (c.step == step) core.directory.forget(c, LeaveCause::removed, work);
@@ -293,24 +295,24 @@ private:
         core.directory.silence(c, work);
         {
             Unlocked unlocked(lock);
-            const CloseReason reason = c.reason.view();
+            const CloseReason reason = c.removed.reason.view();
             quietly([&] { T::access::close(c.handle, reason.code, reason.text); });
         }
         if (c.step == Step::terminate) wait(c, core.options.close_timeout, core.timers.closing);
     }
 
     void wait(Connection& c, std::chrono::milliseconds time, List<Connection, DeviceTag>& list) noexcept {
-        ::new (&c.due) time_point(later(core.clock.now(), time));
+        ::new (&c.removed.due) time_point(later(core.clock.now(), time));
         list.push_back(c);
     }
 
     /// The farewell is the last that is sent; false when there is none.
-    bool say_farewell(Connection& c, Lock& lock, Work<T>& work) noexcept {
+    bool say_farewell(Connection& c, const RoomRecord<T>* named, Lock& lock, Work<T>& work) noexcept {
         if constexpr (!is_told<T>) return false;
         Unlocked unlocked(lock);
         try {
-            const ForceDisconnectEvent<T> event{c.handle, c.farewell_room ? &c.farewell_room->id : nullptr,
-                                                c.reason.view()};
+            const ForceDisconnectEvent<T> event{c.handle, named ? &named->id : nullptr,
+                                                c.removed.reason.view()};
             const std::string text = core.events.force_disconnect(event);
             return !text.empty() && courier_.deliver(c, {Courier<T>::control_frame(c, text)}, work);
         } catch (...) {

@@ -132,10 +132,8 @@ private:
 
     /// Lock held. By name: who has gone back to where this join came from is not
     /// told that it has left.
-    [[nodiscard]] static bool is_in(const Connection& c, const typename T::room_id& room) noexcept {
-        for (auto* m = c.memberships.front(); m; m = c.memberships.next(*m))
-            if (m->room->id == room) return true;
-        return false;
+    [[nodiscard]] bool is_in(const Connection& c, const typename T::room_id& room) const noexcept {
+        return core_.pools.memberships.find(c, [&](const Membership<T>& m) { return m.room->id == room; }) != nullptr;
     }
 
     /// False, and nothing said: it was ended meanwhile, otherwise than by a leave, or

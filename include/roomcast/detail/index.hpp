@@ -7,6 +7,7 @@
 
 #include "roomcast/detail/least.hpp"
 #include "roomcast/detail/owner.hpp"
+#include "roomcast/detail/pool.hpp"
 
 namespace roomcast::detail {
 
@@ -17,29 +18,62 @@ struct Indexed {
 
     explicit Indexed(std::uint32_t h) noexcept : hash(h) {}
 };
+/// The same for a record of a pool.
+struct PoolIndexed {
+    const std::uint32_t hash;
+    Ref next_of_bucket = 0;   ///< the index's own
+    std::uint16_t place = 0;  ///< the pool's own, see Pooled; last, small members follow it in its padding
 
-/// The buckets of an Index, compiled once for records of all types. Linear
+    explicit PoolIndexed(std::uint32_t h) noexcept : hash(h) {}
+};
+
+// How an index points to records: by their addresses, or by their places in a pool.
+
+struct ByAddress {
+    using Record = Indexed;
+    using Pointer = Indexed*;
+
+    [[nodiscard]] static Indexed* at(Pointer pointer) noexcept { return pointer; }
+    [[nodiscard]] static Pointer pointer_to(Indexed& record) noexcept { return &record; }
+};
+template <class R>
+struct ByPlace {
+    using Record = R;
+    using Pointer = Ref;
+
+    [[nodiscard]] R* at(Pointer pointer) const noexcept { return pool->at(pointer); }
+    [[nodiscard]] static Pointer pointer_to(R& record) noexcept { return Pool<R>::ref(record); }
+
+    const Pool<R>* pool;
+};
+
+/// The buckets of an Index; those by address are compiled once for all. Linear
 /// hashing (Litwin, 1980): a bucket is a chain through its records, and there is
 /// a bucket for each record. Each that comes splits one bucket and each that
 /// goes merges two at most, so no call moves more than a few records, however
 /// many there are; the list of segments, which hold the buckets' heads, is
 /// copied when it doubles: a pointer for 512 records.
 ///
-/// Only `reserve` needs memory: 8 bytes a record, at most twice that, or 4 KiB,
-/// while records go. There is none left once the last record is erased.
+/// Only `reserve` needs memory: a pointer for each record, at most twice that, or 512
+/// pointers, while records go. There is none left once the last record is erased.
+template <class Links>
 class Buckets {
 public:
-    Buckets() noexcept = default;
+    using Pointer = typename Links::Pointer;
+    using Record = typename Links::Record;
+
+    explicit Buckets(Links links = {}) noexcept : links_(links) {}
     Buckets(const Buckets&) = delete;
     Buckets& operator=(const Buckets&) = delete;
     ~Buckets() { release_segments(); }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-    /// Through `next_of_bucket`: the records with this hash, and others.
-    [[nodiscard]] Indexed* chain(std::uint32_t hash) const noexcept {
-        return size_ == 0 ? nullptr : head(bucket_of(hash));
+    /// Through `next`: the records with this hash, and others.
+    [[nodiscard]] Record* chain(std::uint32_t hash) const noexcept {
+        return size_ == 0 ? nullptr : links_.at(head(bucket_of(hash)));
     }
+    [[nodiscard]] Record* next(const Record& record) const noexcept { return links_.at(record.next_of_bucket); }
 
     /// Makes room for one more. Throws std::bad_alloc; then nothing changed that
     /// anyone can see.
@@ -50,15 +84,15 @@ public:
     }
 
     /// After `reserve`.
-    void insert(Indexed& record) noexcept {
+    void insert(Record& record) noexcept {
         if (++size_ > buckets_) split();
-        push(bucket_of(record.hash), record);
+        push(bucket_of(record.hash), links_.pointer_to(record), record);
     }
 
     /// By identity: another record with an equal key stays. It has to be there.
-    void erase(Indexed& record) noexcept {
-        Indexed** at = &head(bucket_of(record.hash));
-        while (*at != &record) at = &(*at)->next_of_bucket;
+    void erase(Record& record) noexcept {
+        Pointer* at = &head(bucket_of(record.hash));
+        for (Record* r = links_.at(*at); r != &record; r = next(*r)) at = &r->next_of_bucket;
         *at = record.next_of_bucket;
         if (--size_ == 0) return clear();
         for (int i = 0; i < 2 && size_ < buckets_ / 2 && buckets_ > smallest; ++i) merge();
@@ -66,12 +100,12 @@ public:
 
     /// Any record, looked for from `*from` on, which is set to where it is; one
     /// more is behind it. Null when empty.
-    [[nodiscard]] Indexed* any(std::uint64_t* from) const noexcept {
+    [[nodiscard]] Record* any(std::uint64_t* from) const noexcept {
         if (size_ == 0) return nullptr;
         std::uint32_t bucket = static_cast<std::uint32_t>(*from >> 32) % buckets_;
         for (std::uint32_t place = static_cast<std::uint32_t>(*from);; place = 0) {
-            Indexed* r = head(bucket);
-            for (std::uint32_t i = 0; r && i < place; ++i) r = r->next_of_bucket;
+            Record* r = links_.at(head(bucket));
+            for (std::uint32_t i = 0; r && i < place; ++i) r = next(*r);
             if (r) {
                 *from = (std::uint64_t{bucket} << 32) | place;
                 return r;
@@ -84,45 +118,45 @@ private:
     static constexpr std::uint32_t smallest = 8;
     static constexpr std::uint32_t segment = 512;  // buckets; the first begins smaller
 
-    [[nodiscard]] Indexed*& head(std::uint32_t bucket) const noexcept {
+    [[nodiscard]] Pointer& head(std::uint32_t bucket) const noexcept {
         return segments_[bucket / segment][bucket % segment];
     }
     [[nodiscard]] std::uint32_t bucket_of(std::uint32_t hash) const noexcept {
         const std::uint32_t bucket = hash & mask_;
         return bucket < buckets_ ? bucket : bucket & (mask_ >> 1);
     }
-    void push(std::uint32_t bucket, Indexed& record) noexcept {
+    void push(std::uint32_t bucket, Pointer pointer, Record& record) noexcept {
         record.next_of_bucket = head(bucket);
-        head(bucket) = &record;
+        head(bucket) = pointer;
     }
 
     /// The last bucket but half of them gives one more what belongs there.
     void split() noexcept {
         const std::uint32_t upper = buckets_++;
         if (upper > mask_) mask_ = mask_ * 2 + 1;
-        Indexed* r = head(upper & (mask_ >> 1));
-        head(upper & (mask_ >> 1)) = head(upper) = nullptr;
-        while (r) {
-            Indexed* const next = r->next_of_bucket;
-            push(r->hash & mask_, *r);
-            r = next;
-        }
+        const Pointer first = head(upper & (mask_ >> 1));
+        head(upper & (mask_ >> 1)) = head(upper) = Pointer();
+        move_all(first, mask_);
     }
     void merge() noexcept {
         const std::uint32_t upper = --buckets_;
-        for (Indexed* r = head(upper); r;) {
-            Indexed* const next = r->next_of_bucket;
-            push(upper & (mask_ >> 1), *r);
-            r = next;
-        }
+        move_all(head(upper), mask_ >> 1);
         if (upper == (mask_ >> 1) + 1) mask_ >>= 1;
         if (upper % segment != 0) return;
         capacity_ -= segment;
         delete[] segments_[capacity_ / segment];
     }
+    /// A chain's records go to where their hashes belong under `mask`.
+    void move_all(Pointer pointer, std::uint32_t mask) noexcept {
+        while (Record* const r = links_.at(pointer)) {
+            const Pointer next = r->next_of_bucket;
+            push(r->hash & mask, pointer, *r);
+            pointer = next;
+        }
+    }
 
     void enlarge_first(std::uint32_t capacity) {
-        Owner<Indexed*[]> made(new Indexed*[capacity]());
+        Owner<Pointer[]> made(new Pointer[capacity]());
         if (buckets_ == 0) {
             grow(1);
             buckets_ = capacity;
@@ -136,13 +170,13 @@ private:
     }
     void add_segment() {
         const std::uint32_t used = capacity_ / segment;
-        Owner<Indexed*[]> made(new Indexed*[segment]);
+        Owner<Pointer[]> made(new Pointer[segment]);
         if (used == most_segments_) grow(used * 2);
         segments_[used] = made.release();
         capacity_ += segment;
     }
     void grow(std::uint32_t most) {
-        Owner<Indexed**[]> segments(new Indexed**[most]);
+        Owner<Pointer*[]> segments(new Pointer*[most]);
         for (std::uint32_t i = 0; i < most_segments_; ++i) segments[i] = segments_[i];
         segments_ = std::move(segments);
         most_segments_ = most;
@@ -157,7 +191,8 @@ private:
         most_segments_ = buckets_ = capacity_ = mask_ = 0;
     }
 
-    Owner<Indexed**[]> segments_;  // which it owns, too
+    const Links links_;
+    Owner<Pointer*[]> segments_;  // which it owns, too
     std::uint32_t most_segments_ = 0;
     std::uint32_t buckets_ = 0;
     std::uint32_t capacity_ = 0;  // buckets that there is room for
@@ -167,24 +202,30 @@ private:
 
 /// A hash index of records that live elsewhere, for hashes whose bits are all
 /// as good (SeededHash).
-template <class Record>
-class Index : Buckets {
+template <class Record, class Links = ByAddress>
+class Index : Buckets<Links> {
+    using Base = Buckets<Links>;
+
 public:
-    using Buckets::reserve, Buckets::size;
+    using Base::Base, Base::reserve, Base::size;
 
     /// The record with this hash for which `is_it(record)` holds, or null.
     template <class IsIt>
     [[nodiscard]] Record* find(std::uint32_t hash, IsIt&& is_it) const {
-        for (Indexed* r = chain(hash); r; r = r->next_of_bucket)
+        for (auto* r = Base::chain(hash); r; r = Base::next(*r))
             if (r->hash == hash && is_it(static_cast<Record&>(*r))) return static_cast<Record*>(r);
         return nullptr;
     }
 
-    void insert(Record& record) noexcept { Buckets::insert(record); }
-    void erase(Record& record) noexcept { Buckets::erase(record); }
+    void insert(Record& record) noexcept { Base::insert(record); }
+    void erase(Record& record) noexcept { Base::erase(record); }
     [[nodiscard]] Record* any(std::uint64_t* from) const noexcept {
-        return static_cast<Record*>(Buckets::any(from));
+        return static_cast<Record*>(Base::any(from));
     }
 };
+
+/// The same for the records of a pool: half as much for each.
+template <class Record>
+using PoolIndex = Index<Record, ByPlace<Record>>;
 
 }  // namespace roomcast::detail

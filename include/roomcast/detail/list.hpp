@@ -24,8 +24,6 @@ private:
     friend class List;
     template <class, class>
     friend class SlimList;
-    template <class, class>
-    friend class Circle;
 
     void link_before(Place& place) noexcept {
         previous_ = place.previous_;
@@ -119,7 +117,6 @@ public:
 
     [[nodiscard]] bool empty() const noexcept { return !first_; }
     [[nodiscard]] T* front() const noexcept { return to_node(first_); }
-    [[nodiscard]] T* back() const noexcept { return first_ ? to_node(first_->previous_) : nullptr; }
     [[nodiscard]] T* next(const T& node) const noexcept {
         Place* const place = static_cast<const Link<Tag>&>(node).next_;
         return place == first_ ? nullptr : to_node(place);
@@ -133,18 +130,6 @@ public:
         T* const node = front();
         if (node) erase(*node);
         return node;
-    }
-    /// Of a node that is in no other list of the tag.
-    [[nodiscard]] bool contains(const T& node) const noexcept {
-        const Place& place = static_cast<const Link<Tag>&>(node);
-        return first_ == &place || place.linked();
-    }
-    /// `other` comes to stand where `node` stood.
-    void replace(T& node, T& other) noexcept {
-        Place& place = static_cast<Link<Tag>&>(node);
-        static_cast<Link<Tag>&>(other).link_before(place);
-        if (first_ == &place) first_ = &static_cast<Link<Tag>&>(other);
-        place.unlink();
     }
     void erase(T& node) noexcept {
         Place& place = static_cast<Link<Tag>&>(node);
@@ -162,34 +147,27 @@ private:
     Place* first_ = nullptr;
 };
 
-/// Nodes in a circle that has no head: each stands for it, and may be alone.
-template <class T, class Tag>
-class Circle {
+/// Nodes on top of each other, each with a pointer to the one below.
+template <class T, T* T::*below>
+class Stack {
 public:
-    [[nodiscard]] static bool alone(const T& node) noexcept { return !static_cast<const Link<Tag>&>(node).linked(); }
-    [[nodiscard]] static T& next(const T& node) noexcept { return to_node(static_cast<const Link<Tag>&>(node).next_); }
+    Stack() noexcept = default;
+    Stack(Stack&& other) noexcept : top_(other.top_) { other.top_ = nullptr; }
+    Stack& operator=(Stack&&) = delete;
 
-    /// Behind the last one, as seen from `first`.
-    static void append(T& first, T& node) noexcept {
-        static_cast<Link<Tag>&>(node).link_before(static_cast<Link<Tag>&>(first));
+    [[nodiscard]] bool empty() const noexcept { return !top_; }
+    void push(T& node) noexcept {
+        node.*below = top_;
+        top_ = &node;
     }
-    static void leave(T& node) noexcept { static_cast<Link<Tag>&>(node).unlink(); }
-
-    /// `visit(node)` for all, from `first` on; the visited node, and no other, may leave meanwhile. O(nodes).
-    template <class Visit>
-    static void for_each(T& first, Visit&& visit) {
-        T* const last = &to_node(static_cast<Link<Tag>&>(first).previous_);
-        for (T* node = &first;;) {
-            T* const following = &next(*node);
-            const bool done = node == last;
-            visit(*node);
-            if (done) return;
-            node = following;
-        }
+    T* pop() noexcept {
+        T* const node = top_;
+        if (node) top_ = node->*below;
+        return node;
     }
 
 private:
-    static T& to_node(Place* place) noexcept { return *static_cast<T*>(static_cast<Link<Tag>*>(place)); }
+    T* top_ = nullptr;
 };
 
 }  // namespace roomcast::detail

@@ -114,7 +114,9 @@ public:
                 named.names_ = Owner<PresenceName<T>[]>(new PresenceName<T>[names_]);
                 named.users_ = Owner<User<T>*[]>(new User<T>*[names_]);
                 named.infos_ = Owner<Info<T>[]>(new Info<T>[names_]);
-                for (auto* m = came_.front(); m; m = came_.next(*m)) named.add(*m->user, m->user->in(room_)->info);
+                const auto& memberships = work.trash.pools.memberships;
+                for (auto* m = came_.front(); m; m = came_.next(*m))
+                    named.add(*m->user, memberships.leader(*m->user, room_)->info);
                 named.came_ = named.count_;
                 for (auto* m = went_.front(); m; m = went_.next(*m)) named.add(*m->user, m->info);
             }

@@ -10,11 +10,15 @@
 #include "roomcast/config.hpp"
 #include "roomcast/detail/least.hpp"
 #include "roomcast/detail/list.hpp"
+#include "roomcast/detail/owner.hpp"
 
 namespace roomcast::detail {
 
-/// What a record in a pool begins with, or has beside its other bases: room for
-/// small members is left behind it.
+/// A record's place among those of its pool, half as long as its address; 0: none.
+using Ref = std::uint32_t;
+
+/// What a record in a pool derives from, or else has of its own; room for small
+/// members is left behind it.
 struct Pooled {
     std::uint16_t place = 0;  ///< in its slab; the pool's own
 };
@@ -25,16 +29,92 @@ struct FreePlace {
     std::uint16_t place;
 };
 
-/// What a slab begins with.
+/// What a slab begins with; its places follow.
 struct Slab : Link<Slab> {
     FreePlace* free = nullptr;
+    const std::uint32_t number;
     std::uint16_t begun = 0;  ///< places before it have been used
     std::uint16_t used = 0;   ///< of them in use now
+
+    explicit Slab(std::uint32_t n) noexcept : number(n) {}
+    [[nodiscard]] std::byte* places() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+};
+
+/// The slabs of a pool by their numbers, which those that are given back leave to
+/// others. No call moves more than a list of segments: a pointer for 512 slabs. It
+/// keeps 8 bytes for each of the most slabs that there were until it is cleared.
+class SlabTable {
+public:
+    SlabTable() noexcept = default;
+    SlabTable(const SlabTable&) = delete;
+    SlabTable& operator=(const SlabTable&) = delete;
+    ~SlabTable() { clear(); }
+
+    /// Where the first place of the slab is.
+    [[nodiscard]] std::byte* operator[](std::uint32_t number) const noexcept { return entry(number).places; }
+
+    /// The number of a slab to come: one that is free, or a new one, from 1 on. Throws
+    /// std::bad_alloc, also where there are 2^24 - 1 slabs.
+    [[nodiscard]] std::uint32_t reserve() {
+        if (free_ != 0) return free_;
+        if (end_ >= capacity_) add_segment();
+        return end_;
+    }
+    /// After `reserve`.
+    void insert(Slab& slab) noexcept {
+        if (slab.number == end_) ++end_;
+        else free_ = entry(slab.number).next_free;
+        entry(slab.number).places = slab.places();
+    }
+    void erase(const Slab& slab) noexcept {
+        entry(slab.number).next_free = free_;
+        free_ = slab.number;
+    }
+    /// Once all are erased.
+    void clear() noexcept {
+        for (std::uint32_t first = 0; first < capacity_; first += segment) delete[] segments_[first / segment];
+        segments_ = {};
+        capacity_ = most_segments_ = free_ = 0;
+        end_ = 1;
+    }
+
+private:
+    union Entry {
+        std::byte* places;
+        std::uint32_t next_free;
+    };
+    static constexpr std::uint32_t segment = 512;
+    static constexpr std::uint32_t most = 1u << 24;
+
+    [[nodiscard]] Entry& entry(std::uint32_t number) const noexcept {
+        return segments_[number / segment][number % segment];
+    }
+    void add_segment() {
+        if (capacity_ == most) throw std::bad_alloc();
+        const std::uint32_t used = capacity_ / segment;
+        Owner<Entry[]> made(new Entry[segment]);
+        if (used == most_segments_) {
+            const std::uint32_t more = used == 0 ? 1 : used * 2;
+            Owner<Entry*[]> segments(new Entry*[more]);
+            for (std::uint32_t i = 0; i < used; ++i) segments[i] = segments_[i];
+            segments_ = std::move(segments);
+            most_segments_ = more;
+        }
+        segments_[used] = made.release();
+        capacity_ += segment;
+    }
+
+    Owner<Entry*[]> segments_;  // which it owns, too
+    std::uint32_t most_segments_ = 0;
+    std::uint32_t capacity_ = 0;
+    std::uint32_t end_ = 1;   // numbers before it have been used
+    std::uint32_t free_ = 0;  // the first of those that are free again
 };
 
 /// Memory for records of one type, which come in great numbers: a slab at a
 /// time, without a header for each. A slab in which no record is left is given
-/// back, but for one while there are records. All is O(1).
+/// back, but for one while there are records. All is O(1), but for `reserve`, and for
+/// the last record, with which the table of slabs goes.
 ///
 /// Thread safety: none. Records may be destroyed elsewhere, their remains come
 /// back by `take_back`.
@@ -86,13 +166,22 @@ public:
         ++records_;
         if (spare_ == &slab) spare_ = nullptr;
         if (full(slab)) Slabs::unlink(slab);
-        void* const at = reinterpret_cast<std::byte*>(&slab) + first + place * sizeof(Record);
+        void* const at = slab.places() + place * sizeof(Record);
         Record* const record = ::new (at) Record(std::forward<Arguments>(arguments)...);
         record->place = place;
         return *record;
     }
 
     void free(Record& record) noexcept { put(*bury(record, nullptr)); }
+
+    /// Null for 0.
+    [[nodiscard]] Record* at(Ref ref) const noexcept {
+        if (ref == 0) return nullptr;
+        return reinterpret_cast<Record*>(slabs_[ref >> place_bits]) + (ref & ((1u << place_bits) - 1));
+    }
+    [[nodiscard]] static Ref ref(const Record& record) noexcept {
+        return slab_of(&record, record.place).number << place_bits | record.place;
+    }
 
     /// Up to `most` of them; answers whether any is left.
     bool take_back(Remains& remains, std::size_t most) noexcept {
@@ -105,13 +194,21 @@ public:
     }
 
 private:
+    static constexpr unsigned place_bits = 8;  // of a Ref
+
+    // The header ends where the first record begins.
     static constexpr std::size_t first = (sizeof(Slab) + alignof(Record) - 1) / alignof(Record) * alignof(Record);
     static constexpr std::size_t around = first + 16;  // with what the allocator adds
-    static constexpr std::size_t places =
-        (greatest<std::size_t>(ROOMCAST_SLAB_BYTES, around + sizeof(Record)) - around) / sizeof(Record);
+    static constexpr std::size_t bytes = greatest<std::size_t>(ROOMCAST_SLAB_BYTES, around + sizeof(Record)) - around;
+    static constexpr std::size_t places = least<std::size_t>(bytes / sizeof(Record), 1u << place_bits);
     static constexpr std::align_val_t alignment{greatest(alignof(Slab), alignof(Record))};
-    static_assert(sizeof(Record) >= sizeof(FreePlace) && alignof(Record) >= alignof(FreePlace) && places <= UINT16_MAX);
+    static_assert(sizeof(Record) >= sizeof(FreePlace) && alignof(Record) >= alignof(FreePlace));
 
+    /// Of what lies at a place: a record, or what is left of one.
+    static Slab& slab_of(const void* at, std::size_t place) noexcept {
+        auto* const begin = static_cast<const std::byte*>(at) - place * sizeof(Record);
+        return const_cast<Slab*>(reinterpret_cast<const Slab*>(begin))[-1];
+    }
     static bool full(const Slab& slab) noexcept { return !slab.free && slab.begun == places; }
 
     static FreePlace* bury(Record& record, FreePlace* next) noexcept {
@@ -121,8 +218,7 @@ private:
     }
 
     void put(FreePlace& place) noexcept {
-        auto* const begin = reinterpret_cast<std::byte*>(&place) - place.place * sizeof(Record) - first;
-        Slab& slab = *reinterpret_cast<Slab*>(begin);
+        Slab& slab = slab_of(&place, place.place);
         if (full(slab)) open_.push_front(slab);
         place.next = slab.free;
         slab.free = &place;
@@ -141,16 +237,27 @@ private:
     void release() noexcept {
         spare_ = nullptr;
         while (Slab* slab = open_.front()) give_back(*slab);
+        slabs_.clear();
     }
 
-    [[nodiscard]] static Slab* make_slab() {
-        return ::new (::operator new(first + places * sizeof(Record), alignment)) Slab;
+    [[nodiscard]] Slab* make_slab() {
+        auto* const memory = static_cast<std::byte*>(::operator new(first + places * sizeof(Record), alignment));
+        try {
+            auto* const slab = ::new (memory + first - sizeof(Slab)) Slab(slabs_.reserve());
+            slabs_.insert(*slab);
+            return slab;
+        } catch (...) {
+            ::operator delete(memory, alignment);
+            throw;
+        }
     }
-    static void give_back(Slab& slab) noexcept {
+    void give_back(Slab& slab) noexcept {
         Slabs::unlink(slab);
-        ::operator delete(&slab, alignment);
+        slabs_.erase(slab);
+        ::operator delete(slab.places() - first, alignment);
     }
 
+    SlabTable slabs_;
     Slabs open_;  // with free places
     Slab* spare_ = nullptr;
     std::size_t records_ = 0;

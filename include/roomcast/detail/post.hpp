@@ -6,6 +6,7 @@
 
 #include "roomcast/config.hpp"
 #include "roomcast/detail/engine.hpp"
+#include "roomcast/detail/least.hpp"
 #include "roomcast/requests.hpp"
 #include "roomcast/results.hpp"
 
@@ -126,7 +127,8 @@ private:
     }
 
     bool is_full(const Room& room) noexcept {
-        const bool full = room.queued_messages >= engine_.core.options.max_queued;
+        const std::size_t most = engine_.core.options.max_queued;
+        const bool full = room.queued_messages >= least<std::size_t>(most, Membership<T>::most_messages_queued);
         if (full) ++engine_.core.statistics.overloaded;
         return full;
     }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -60,10 +61,7 @@ template <class T>
 inline constexpr bool is_told = !std::is_same_v<typename T::events, SilentEvents>;
 
 struct EventTag;
-struct UserTag;
 struct DeviceTag;
-struct TogetherTag;
-struct ConnectionTag;
 struct QueueTag;
 struct ReadyTag;
 struct QuietTag;
@@ -111,65 +109,83 @@ using Info = std::conditional_t<std::is_same_v<typename T::member_info, None>, N
 
 /// An account with at least one connection.
 template <class T>
-struct User : Indexed, Pooled {
+struct User : PoolIndexed {
     using Id = kept_id<typename T::user_id>;
 
     std::uint32_t device_count = 0;
-    std::uint32_t references = 0;                      // of connections, mentions, and names about to be told
+    std::uint32_t references = 0;  // of connections, mentions, and names about to be told
+    Ref rooms = 0;                 // of each the membership that leads there: see Memberships
     Id id;
     SlimList<ConnectionRecord<T>, DeviceTag> devices;  // oldest first
-    SlimList<Membership<T>, UserTag> rooms;            // of each that of its oldest device there
 
-    User(Id&& name, std::uint32_t h) noexcept : Indexed(h), id(std::move(name)) {}
-
-    /// That of its oldest device in the room; null: it is not there. O(rooms of the user).
-    [[nodiscard]] Membership<T>* in(const RoomRecord<T>& room) const noexcept {
-        for (auto* m = rooms.front(); m; m = rooms.next(*m))
-            if (m->room == &room) return m;
-        return nullptr;
-    }
+    User(Id&& name, std::uint32_t h) noexcept : PoolIndexed(h), id(std::move(name)) {}
 };
 
 /// What a connection hears when its membership has ended.
 enum class Farewell : std::uint8_t { none, left, removed };
 
-/// One connection in one room. Those of one user's devices there are a circle,
-/// share their info, and are a member together.
+/// One connection in one room. Those of one user's devices there share their info,
+/// and are a member together: one leads, the others are behind it.
 template <class T>
-struct Membership : Link<ConnectionTag>, Link<UserTag>, Link<TogetherTag>, Pooled {
-    using Together = Circle<Membership<T>, TogetherTag>;
+struct Membership : Pooled {
     using Slot = typename Slots<typename T::target, Membership<T>>::Slot;
 
+    /// What its counts of items hold; one message more is being served.
+    static constexpr std::uint32_t most_joins_queued = (1u << 5) - 1, most_messages_queued = (1u << 27) - 2;
+
+    struct Leading {
+        Ref next = 0;  // of its user's rooms
+        Ref behind = 0;
+    };
+    struct Following {
+        Ref before = 0;
+        Ref behind = 0;
+    };
+
     // The connection has heard of its join, or is about to. Written by whoever
-    // works in the room; while nobody does, under the lock.
+    // works in the room; while nobody does, under the lock. A byte of its own: bits
+    // beside each other are one place in memory.
     bool told = false;
-    bool dead = false;
-    bool expelled = false;  // it ended by force: what it has said and nobody heard yet is not said
-    Farewell farewell = Farewell::none;
+    bool dead : 1 = false;
+    bool expelled : 1 = false;  // it ended by force: what it has said and nobody heard yet is not said
+    bool leads : 1 = false;
+    bool has_reason : 1 = false;
+    Farewell farewell : 2 = Farewell::none;
     // Its items in the room's queue. Who leaves goes when they are answered.
-    std::uint16_t joins_queued = 0;
-    std::uint32_t messages_queued = 0;
+    std::uint32_t joins_queued : 5 = 0;
+    std::uint32_t messages_queued : 27 = 0;
     std::uint32_t references = 1;  // the room's own, until its slot is given up
+    Ref next = 0;                  // of its connection, or, once it is dead, of those that wait with it
+    union {
+        Leading leading{};    // while it `leads`; see Memberships
+        Following following;  // while another does
+        KeptReason reason;    // once it is dead, where it `has_reason`: for Farewell::removed
+    };
     ConnectionRecord<T>* connection = nullptr;
     RoomRecord<T>* room = nullptr;
-    Slot* slot = nullptr;
+    union {
+        Slot* slot = nullptr;
+        Membership* next_in_trash;  // once its slot is given up
+    };
     // Read by the drainer without the lock; a change may meet a message that
     // is under way or not, so relaxed suffices.
     ROOMCAST_ATOMIC<std::uint64_t> tags{0};
-    KeptReason reason{};           // for Farewell::removed
     [[no_unique_address]] Info<T> info{};
     [[no_unique_address]] typename T::context context{};  // that of `leave`
     [[no_unique_address]] EventSlot<T, struct Entered> entered{};
     [[no_unique_address]] EventSlot<T, struct Gone> gone{};
 
-    [[nodiscard]] User<T>& user() const noexcept { return *connection->user; }
-    /// Whether it stands for its user among the room's members.
-    [[nodiscard]] bool leads() const noexcept { return user().rooms.contains(*this); }
-    /// That of all who are together; `other` keeps what they had alive. O(those).
-    void swap_info(Info<T>& other) noexcept {
-        info.swap(other);
-        for (Membership* m = &Together::next(*this); m != this; m = &Together::next(*m)) m->info = info;
+    Membership() noexcept {}
+    ~Membership() {
+        if (has_reason) reason.~KeptReason();
     }
+    /// Once it is in no list of its user's any more.
+    void keep(const KeptReason& why) noexcept {
+        ::new (&reason) KeptReason(why);
+        has_reason = true;
+    }
+
+    [[nodiscard]] User<T>& user() const noexcept { return *connection->user; }
 
     /// It has left, and what it asked for before is not answered yet.
     [[nodiscard]] bool is_leaving() const noexcept {
@@ -194,7 +210,7 @@ enum class Step : std::uint8_t {
 };
 
 template <class T>
-struct ConnectionRecord : Link<DeviceTag>, Indexed, Pooled {
+struct ConnectionRecord : Link<DeviceTag>, PoolIndexed {
     // True while an outbox exists (the slots of its memberships are null then)
     // and when nothing may be sent any more. Acquire and release: who finds it
     // false after the outbox was emptied sends behind what was in it.
@@ -205,21 +221,37 @@ struct ConnectionRecord : Link<DeviceTag>, Indexed, Pooled {
     // Memberships not reaped yet and direct sends under way: the farewell
     // waits until none is left.
     std::uint32_t pending = 0;
-    std::uint32_t room_count = 0;
     typename T::connection_type handle;
     User<T>* user = nullptr;
-    SlimList<Membership<T>, ConnectionTag> memberships;
     Owner<Outbox<T>> outbox;
-    union {
-        TokenBucket rate{};                    // of what it publishes
-        typename T::time_point due;            // once removed: of the next step
+    struct Open {
+        Ref memberships = 0;      // see Memberships
+        std::uint32_t room_count = 0;
+        TokenBucket rate{};       // of what it publishes
     };
-    KeptReason reason{};                       // once removed
-    RoomRecord<T>* farewell_room = nullptr;    // kept alive
+    struct Removed {
+        KeptReason reason{};
+        union {
+            RoomRecord<T>* room = nullptr;  // until the farewell, which names it; kept alive
+            typename T::time_point due;     // from then on: of the next step
+        };
+    };
+    union {
+        Open open{};      // while that is its step
+        Removed removed;  // afterwards
+    };
 
     ConnectionRecord(typename T::connection_type&& h, int wanted_encoding, std::uint32_t handle_hash) noexcept
-        : Indexed(handle_hash), encoding(static_cast<std::uint8_t>(wanted_encoding)),
-          handle(std::move(h)) {}
+        : PoolIndexed(handle_hash), encoding(static_cast<std::uint8_t>(wanted_encoding)), handle(std::move(h)) {}
+    ~ConnectionRecord() {
+        if (step != Step::open) removed.~Removed();
+    }
+
+    /// Once it is in no room any more.
+    void set_removed(Step next, const KeptReason& reason, RoomRecord<T>* named) noexcept {
+        ::new (&removed) Removed{reason, {named}};
+        step = next;
+    }
 };
 
 /// Something that waits for its turn in a room.
@@ -327,8 +359,9 @@ struct RoomRecord : Deadline<typename T::time_point>,
 
     List<Item<T>, QueueTag> queue;
     std::size_t queued_messages = 0;
-    List<Membership<T>, ConnectionTag> dead;   // to be reaped
-    List<Membership<T>, ConnectionTag> holes;  // reaped; their slots go when no message is under way
+    // See Memberships::push.
+    Ref dead = 0;   // to be reaped
+    Ref holes = 0;  // reaped; their slots go when no message is under way
 
     Occupancy occupancy;
     bool plain = false;            // no log, no news, no batches: messages may go past the queue; does not change

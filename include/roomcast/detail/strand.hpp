@@ -61,7 +61,7 @@ public:
             } else {
                 give_up_slots(room, lock, work);
                 // Whoever left may be next to join: it hears of the one first.
-                if (room.dead.empty() && !begin_next(room, budget, lock, work)) return finish(room, work);
+                if (room.dead == 0 && !begin_next(room, budget, lock, work)) return finish(room, work);
             }
             if (budget.exhausted()) {
                 if (idle(room)) return finish(room, work);
@@ -92,7 +92,7 @@ public:
             core_.directory.answered(*item);
             core_.directory.release(*item, work);
         }
-        room.holes.take(room.dead);
+        while (Membership<T>* m = memberships().pop(room.dead)) memberships().push(room.holes, *m);
         give_up_slots(room, lock, work);
         core_.storage.remove_log(room, work);
         if (room.news) room.news->clear(work);
@@ -103,9 +103,11 @@ public:
     }
 
 private:
+    [[nodiscard]] Memberships<T>& memberships() noexcept { return core_.pools.memberships; }
+
     [[nodiscard]] bool idle(const Room& room) const noexcept {
         return !room.closed.load(std::memory_order_relaxed) && !room.parcel.under_way && room.queue.empty() &&
-               room.dead.empty() && room.holes.empty();
+               room.dead == 0 && room.holes == 0;
     }
 
     void finish(Room& room, Work<T>& work) noexcept {
@@ -122,24 +124,24 @@ private:
 
     /// Lets go of those who were removed, and tells them.
     void reap(Room& room, Budget<T>& budget, Lock& lock, Work<T>& work) noexcept {
-        while (!room.dead.empty() && !budget.exhausted()) {
-            Membership<T>& m = *room.dead.pop_front();
+        while (room.dead != 0 && !budget.exhausted()) {
+            Membership<T>& m = *memberships().pop(room.dead);
             Connection& c = *m.connection;
             if (m.farewell != Farewell::none && courier_.hears(c)) {
                 Unlocked unlocked(lock);
                 herald_.say_farewell(m, work);
             }
             budget.spend(1);
-            room.holes.push_back(m);
+            memberships().push(room.holes, m);
             core_.directory.settled_one(c, work);
         }
-        room.has_dead.store(!room.dead.empty(), std::memory_order_relaxed);
+        room.has_dead.store(room.dead != 0, std::memory_order_relaxed);
     }
 
     /// Fills the slots of those who were reaped with the last ones. Only
     /// while no parcel is under way.
     void give_up_slots(Room& room, Lock& lock, Work<T>& work) noexcept {
-        for (std::size_t released = 1; auto* m = room.holes.pop_front(); ++released) {
+        for (std::size_t released = 1; auto* m = memberships().pop(room.holes); ++released) {
             room.places.erase(*m->slot);
             core_.directory.release(*m, work);
             if (released % chunk == 0) Unlocked others_may_come_in(lock);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-
 #include "roomcast/detail/deadline_heap.hpp"
 #include "roomcast/detail/later.hpp"
 #include "roomcast/detail/least.hpp"
@@ -75,15 +74,15 @@ public:
     [[nodiscard]] time_point next() const noexcept {
         time_point next = time_point::max();
         if (!parked_.empty()) next = least(next, parked_since_);
-        if (const Connection* c = in_grace.front()) next = least(next, c->due);
-        if (const Connection* c = closing.front()) next = least(next, c->due);
+        if (const Connection* c = in_grace.front()) next = least(next, c->removed.due);
+        if (const Connection* c = closing.front()) next = least(next, c->removed.due);
         if (const auto* room = rooms_.front()) next = least(next, room->due);
         return next;
     }
 
 private:
     static void collect_due(List<Connection, DeviceTag>& list, time_point now, int most, Work<T>& work) noexcept {
-        for (Connection* c = list.front(); c && c->due <= now && most > 0; c = list.front(), --most) {
+        for (Connection* c = list.front(); c && c->removed.due <= now && most > 0; c = list.front(), --most) {
             List<Connection, DeviceTag>::unlink(*c);
             work.connections.push_back(*c);
         }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "roomcast/detail/memberships.hpp"
 #include "roomcast/detail/outbox.hpp"
 #include "roomcast/detail/pool.hpp"
 #include "roomcast/detail/records.hpp"
@@ -26,7 +27,7 @@ struct Pools {
 
     Pool<User<T>> users;
     Pool<ConnectionRecord<T>> connections;
-    Pool<Membership<T>> memberships;
+    Memberships<T> memberships;
 };
 
 /// Records that nobody needs any more. Those that hold things of the host
@@ -35,7 +36,7 @@ template <class T>
 struct Trash {
     Pools<T>& pools;
     SlimList<ConnectionRecord<T>, DeviceTag> connections;
-    SlimList<Membership<T>, ConnectionTag> memberships;
+    Stack<Membership<T>, &Membership<T>::next_in_trash> memberships;
     SlimList<Mention<T>, NewsTag> mentions;
     SlimList<Item<T>, QueueTag> items;
     SlimList<Outbox<T>, FlushTag> outboxes;
@@ -47,8 +48,9 @@ struct Trash {
 
     void add(User<T>& user) noexcept { pools.users.free(user); }
     void add(Membership<T>& membership) noexcept {
-        if constexpr (no_info && std::is_trivially_destructible_v<typename T::context>) pools.memberships.free(membership);
-        else memberships.push_back(membership);
+        constexpr bool holds_nothing = no_info && std::is_trivially_destructible_v<typename T::context>;
+        if constexpr (holds_nothing) pools.memberships.free(membership);
+        else memberships.push(membership);
     }
     void add(Mention<T>& mention) noexcept {
         if constexpr (no_info) delete &mention;
@@ -70,7 +72,7 @@ struct Trash {
         while (auto* outbox = outboxes.pop_front()) delete outbox;
         while (auto* item = items.pop_front()) delete_item(item);
         while (auto* mention = mentions.pop_front()) delete mention;
-        while (auto* membership = memberships.pop_front()) remains.memberships.destroy(*membership);
+        while (auto* membership = memberships.pop()) remains.memberships.destroy(*membership);
         while (auto* connection = connections.pop_front()) remains.connections.destroy(*connection);
         return remains;
     }

@@ -96,6 +96,60 @@ TEST_CASE("an index does what a map does, also when many records share few place
     }
 }
 
+namespace {
+struct alignas(8) Resident : roomcast::detail::PoolIndexed {
+    int key;
+    Resident(int k, std::uint32_t h) : PoolIndexed(h), key(k) {}
+};
+}  // namespace
+
+TEST_CASE("an index of a pool's records does the same, with half as much memory", "[invariant-11]") {
+    constexpr int most = 20'000;
+    INFO("ROOMCAST_SEED=" << tests::seed());
+    std::mt19937_64 random(tests::seed());
+    roomcast::detail::Pool<Resident> pool;
+    roomcast::detail::PoolIndex<Resident> index({&pool});
+    std::vector<Resident*> records(most);
+    const auto found = [&](int key) {
+        return index.find(spread(key), [&](const Resident& r) { return r.key == key; });
+    };
+    const auto before = unit::allocations::live_bytes();
+    std::size_t pooled = 0;
+    for (int key = 0; key < most; ++key) {
+        const auto old = unit::allocations::live_bytes();
+        pool.reserve(1);
+        pooled += unit::allocations::live_bytes() - old;
+        index.reserve();
+        auto& record = records[static_cast<std::size_t>(key)] = &pool.make(key, spread(key));
+        index.insert(*record);
+    }
+    CHECK(unit::allocations::live_bytes() - before - pooled <= most * 9 / 2);
+    for (int step = 0; step < most; ++step) {
+        const int key = static_cast<int>(random() % most);
+        auto& record = records[static_cast<std::size_t>(key)];
+        REQUIRE(found(key) == record);
+        if (record) {
+            index.erase(*record);
+            pool.free(*record);
+            record = nullptr;
+        } else {
+            pool.reserve(1);
+            index.reserve();
+            record = &pool.make(key, spread(key));
+            index.insert(*record);
+        }
+        REQUIRE(found(key) == record);
+    }
+    std::uint64_t from = 0;
+    while (Resident* r = index.any(&from)) {
+        records[static_cast<std::size_t>(r->key)] = nullptr;
+        index.erase(*r);
+        pool.free(*r);
+    }
+    for (const Resident* record : records) REQUIRE(record == nullptr);
+    CHECK(unit::allocations::live_bytes() == before);
+}
+
 TEST_CASE("any finds every record in the end") {
     Index index;
     std::vector<std::unique_ptr<Entry>> records;

@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: MIT
 #include "roomcast/detail/list.hpp"
 
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
 
 namespace {
-using roomcast::detail::Circle;
 using roomcast::detail::Link;
 using roomcast::detail::List;
 using roomcast::detail::SlimList;
+using roomcast::detail::Stack;
 
 struct Here;
 struct There;
 struct Node : Link<Here>, Link<There> {
     int value;
     explicit Node(int v) : value(v) {}
+};
+struct Plate {
+    int value;
+    Plate* below = nullptr;
 };
 
 template <class Tag>
@@ -98,7 +103,6 @@ TEST_CASE("a slim list keeps its nodes in order, whichever of them leaves") {
         SlimList<Node, Here> list;
         CHECK(list.empty());
         CHECK(list.front() == nullptr);
-        CHECK(list.back() == nullptr);
         Values wanted;
         for (Node* n : {&a, &b, &c}) {
             list.push_back(*n);
@@ -109,7 +113,6 @@ TEST_CASE("a slim list keeps its nodes in order, whichever of them leaves") {
         list.erase(*left);
         CHECK_FALSE(List<Node, Here>::linked(*left));
         CHECK(values(list) == wanted);
-        CHECK(list.back()->value == wanted.back());
         while (Node* first = list.front()) list.erase(*first);
         CHECK(list.empty());
         list.push_back(*left);
@@ -117,58 +120,16 @@ TEST_CASE("a slim list keeps its nodes in order, whichever of them leaves") {
     }
 }
 
-TEST_CASE("a node of a slim list is known to be in it, alone or not, and gives its place to another") {
-    for (int leaves = 1; leaves <= 3; ++leaves) {
-        Node a(1), b(2), c(3), other(4);
-        SlimList<Node, Here> list;
-        Values wanted;
-        for (Node* n : {&a, &b, &c}) {
-            CHECK_FALSE(list.contains(*n));
-            list.push_back(*n);
-            CHECK(list.contains(*n));
-            wanted.push_back(n->value == leaves ? 4 : n->value);
-        }
-        Node& left = leaves == 1 ? a : leaves == 2 ? b : c;
-        list.replace(left, other);
-        CHECK_FALSE(list.contains(left));
-        CHECK(list.contains(other));
-        CHECK(values(list) == wanted);
-        CHECK(list.back()->value == wanted.back());
-    }
-    Node alone(1), other(2);
-    SlimList<Node, Here> list;
-    list.push_back(alone);
-    list.replace(alone, other);
-    CHECK_FALSE(list.contains(alone));
-    CHECK(values(list) == Values{2});
-    CHECK(list.back() == &other);
-}
-
-TEST_CASE("nodes in a circle are visited from any of them on, in order, and may leave meanwhile") {
-    using Nodes = Circle<Node, There>;
-    Node a(1), b(2), c(3);
-    const auto seen_from = [](Node& first) {
-        Values seen;
-        Nodes::for_each(first, [&](Node& n) { seen.push_back(n.value); });
-        return seen;
-    };
-    CHECK(Nodes::alone(a));
-    CHECK(&Nodes::next(a) == &a);
-    CHECK(seen_from(a) == Values{1});
-    Nodes::append(a, b);
-    Nodes::append(a, c);
-    CHECK_FALSE(Nodes::alone(a));
-    CHECK(seen_from(a) == Values{1, 2, 3});
-    CHECK(seen_from(b) == Values{2, 3, 1});
-    Nodes::leave(b);
-    CHECK(Nodes::alone(b));
-    CHECK(seen_from(c) == Values{3, 1});
-    Nodes::append(a, b);
-    Values left;
-    Nodes::for_each(a, [&](Node& n) {
-        left.push_back(n.value);
-        Nodes::leave(n);
-    });
-    CHECK(left == Values{1, 3, 2});
-    for (const Node* n : {&a, &b, &c}) CHECK(Nodes::alone(*n));
+TEST_CASE("a stack gives the newest first, and is empty once it was moved from") {
+    Plate a{1}, b{2};
+    Stack<Plate, &Plate::below> stack;
+    CHECK(stack.pop() == nullptr);
+    stack.push(a);
+    stack.push(b);
+    Stack<Plate, &Plate::below> other(std::move(stack));
+    CHECK(stack.empty());
+    CHECK_FALSE(other.empty());
+    CHECK(other.pop() == &b);
+    CHECK(other.pop() == &a);
+    CHECK(other.empty());
 }

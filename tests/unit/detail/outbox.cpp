@@ -16,19 +16,19 @@ struct Session {
     void send(std::string_view) {}
     void close(roomcast::CloseCode, std::string_view) {}
 };
-using T = roomcast::detail::Types<Session*, roomcast::DefaultTraits>;
-using Outbox = roomcast::detail::Outbox<T>;
-using Membership = roomcast::detail::Membership<T>;
+using OutboxTypes = roomcast::detail::Types<Session*, roomcast::DefaultTraits>;
+using Outbox = roomcast::detail::Outbox<OutboxTypes>;
+using Sender = roomcast::detail::Membership<OutboxTypes>;
 using Texts = std::vector<std::string>;
 
 struct Fixture {
-    roomcast::detail::ConnectionRecord<T> connection{nullptr, 0, 0};
-    Membership a, b;
+    roomcast::detail::ConnectionRecord<OutboxTypes> connection{nullptr, 0, 0};
+    Sender a, b;
     std::size_t memory = 0;
     roomcast::detail::SeededHash hash;
     Outbox outbox{connection, memory, hash};
 
-    bool message(Membership& m, const char* text, std::uint64_t seq, MessageClass message_class = MessageClass::normal,
+    bool message(Sender& m, const char* text, std::uint64_t seq, MessageClass message_class = MessageClass::normal,
                  std::uint64_t key = 0) {
         const roomcast::Frame frame(text);
         return outbox.take_in({frame, &m, message_class, seq, key}, {});

@@ -101,7 +101,11 @@ TEST_CASE("a pool that finds no memory is as it was, and room that nobody used g
         const unit::allocations::Failure failure(1, true);
         CHECK_THROWS_AS(pool.reserve(needed), std::bad_alloc);
     }
-    CHECK(unit::allocations::live_bytes() == before);
+    for (const std::size_t failing : {1U, 2U, 3U}) {
+        const unit::allocations::Failure failure(failing);
+        CHECK_THROWS_AS(pool.reserve(1), std::bad_alloc);
+        CHECK(unit::allocations::live_bytes() == before);
+    }
     Guest& only = make(pool, 1);
     {
         const unit::allocations::Failure failure(2);
@@ -158,4 +162,30 @@ TEST_CASE("who comes and goes where a slab ends does not take one each time", "[
         REQUIRE(unit::allocations::made() - before <= 1);
     }
     for (Guest* guest : stay) pool.free(*guest);
+}
+
+TEST_CASE("a record is found by its place, whoever came and went before") {
+    constexpr int most = 100'000;  // more slabs than one segment of their table holds
+    std::mt19937 random(11);
+    GuestPool pool;
+    std::vector<Guest*> records;
+    CHECK(pool.at(0) == nullptr);
+    for (int round = 0; round < 3; ++round) {
+        while (records.size() < most) records.push_back(&make(pool, round));
+        std::vector<roomcast::detail::Ref> places;
+        for (const Guest* record : records) {
+            places.push_back(GuestPool::ref(*record));
+            REQUIRE(pool.at(places.back()) == record);
+        }
+        std::sort(places.begin(), places.end());
+        CHECK(places.front() != 0);
+        CHECK(std::adjacent_find(places.begin(), places.end()) == places.end());
+        // Slabs that went leave their numbers to others.
+        CHECK(places.back() >> 8 <= most);
+        std::shuffle(records.begin(), records.end(), random);
+        for (std::size_t stay = round == 1 ? 10 : most / 2; records.size() > stay; records.pop_back())
+            pool.free(*records.back());
+        for (const Guest* record : records) REQUIRE(pool.at(GuestPool::ref(*record)) == record);
+    }
+    for (Guest* record : records) pool.free(*record);
 }
