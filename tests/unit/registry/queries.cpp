@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -65,6 +66,39 @@ TEST_CASE("what is known of a user in a room is the same by each of its devices 
     CHECK(known() == "Annie 2");
     w.rooms.disconnect(three);
     CHECK(known() == "Annie 1");
+}
+
+TEST_CASE("a member's connections are shown oldest first, in whatever order they go and come back") {
+    std::array order{0, 1, 2, 3};
+    do {
+        World w;
+        std::vector<FakeConnection> there;
+        const auto same = [&] {
+            const auto page = w.rooms.members("r").members;
+            REQUIRE(page.size() == (there.empty() ? 0 : 1));
+            if (!there.empty()) CHECK(page[0].connections == there);
+        };
+        for (int i = 0; i < 4; ++i) {
+            there.push_back(make_fake("ann/" + std::to_string(i)));
+            REQUIRE(w.join(there.back(), "r"));
+        }
+        const auto devices = there;
+        for (const int i : order) {
+            const auto& device = devices[static_cast<std::size_t>(i)];
+            w.rooms.disconnect(device);
+            std::erase(there, device);
+            same();
+            if (i % 2 == 0) continue;
+            REQUIRE(w.join(device, "r"));
+            there.push_back(device);
+            same();
+        }
+        while (!there.empty()) {
+            w.rooms.disconnect(there.back());
+            there.pop_back();
+            same();
+        }
+    } while (std::next_permutation(order.begin(), order.end()));
 }
 
 TEST_CASE("pages of members show everybody who stays, while others leave and come", "[invariant-15]") {
