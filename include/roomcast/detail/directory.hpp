@@ -176,8 +176,7 @@ public:
         m.slot->target.store(nullptr, std::memory_order_release);
         memberships_.remove(*m.connection, m);
         if (m.connection->outbox) forget_traffic(m, work);
-        const bool last = memberships_.alone(m);
-        memberships_.part(m);
+        const bool last = memberships_.part(m);
         if (reason) m.keep(*reason);
         --room.connection_count;
         room.count_encoding(m.connection->encoding, -1);
@@ -187,7 +186,7 @@ public:
             if (room.news) room.news->went(m.user(), m.info, work);
         }
         if (room.news) room.news->changed = true;
-        m.expelled = cause.cause == LeaveCause::removed;
+        if (cause.cause == LeaveCause::removed) m.expelled = true;
         if (goes_at_once(m) && room.occupancy.take()) {
             room.places.erase(*m.slot);
             room.occupancy.give_back(true);
@@ -218,9 +217,9 @@ public:
     /// all its rooms have let go of it.
     void remove(Connection& c, const KeptReason& reason, Room* named, LeaveCause cause, Work<T>& work) noexcept {
         ROOMCAST_ASSERT(c.step == Step::open);
-        if (const auto* newest = memberships_.newest(c); newest && !named) named = newest->room;
         const Step next = cause == LeaveCause::broken ? Step::terminate : Step::farewell;
         if (!is_told<T> || next != Step::farewell) named = nullptr;
+        else if (const auto* newest = memberships_.newest(c); newest && !named) named = newest->room;
         if (named) ++named->references;
         depart(c, {cause, reason.code()}, work);
         c.set_removed(next, reason, named);

@@ -5,9 +5,8 @@
 #include <cstdint>
 #include <utility>
 
-#include "roomcast/detail/least.hpp"
-#include "roomcast/detail/owner.hpp"
 #include "roomcast/detail/pool.hpp"
+#include "roomcast/detail/segments.hpp"
 
 namespace roomcast::detail {
 
@@ -51,8 +50,7 @@ struct ByPlace {
 /// hashing (Litwin, 1980): a bucket is a chain through its records, and there is
 /// a bucket for each record. Each that comes splits one bucket and each that
 /// goes merges two at most, so no call moves more than a few records, however
-/// many there are; the list of segments, which hold the buckets' heads, is
-/// copied when it doubles: a pointer for 512 records.
+/// many there are; see Segments for the buckets' heads.
 ///
 /// Only `reserve` needs memory: a pointer for each record, at most twice that, or 512
 /// pointers, while records go. There is none left once the last record is erased.
@@ -65,22 +63,23 @@ public:
     explicit Buckets(Links links = {}) noexcept : links_(links) {}
     Buckets(const Buckets&) = delete;
     Buckets& operator=(const Buckets&) = delete;
-    ~Buckets() { release_segments(); }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
     /// Through `next`: the records with this hash, and others.
     [[nodiscard]] Record* chain(std::uint32_t hash) const noexcept {
-        return size_ == 0 ? nullptr : links_.at(head(bucket_of(hash)));
+        return size_ == 0 ? nullptr : links_.at(heads_[bucket_of(hash)]);
     }
     [[nodiscard]] Record* next(const Record& record) const noexcept { return links_.at(record.next_of_bucket); }
 
     /// Makes room for one more. Throws std::bad_alloc; then nothing changed that
     /// anyone can see.
     void reserve() {
-        if (size_ < buckets_ || buckets_ < capacity_) return;
-        if (capacity_ < segment) enlarge_first(greatest(smallest, capacity_ * 2));
-        else add_segment();
+        if (size_ < buckets_ || buckets_ < heads_.capacity()) return;
+        heads_.grow();
+        if (buckets_ != 0) return;
+        buckets_ = heads_.capacity();
+        mask_ = buckets_ - 1;
     }
 
     /// After `reserve`.
@@ -91,11 +90,11 @@ public:
 
     /// By identity: another record with an equal key stays. It has to be there.
     void erase(Record& record) noexcept {
-        Pointer* at = &head(bucket_of(record.hash));
-        for (Record* r = links_.at(*at); r != &record; r = next(*r)) at = &r->next_of_bucket;
+        const Pointer pointer = links_.pointer_to(record);
+        Pointer* at = &heads_[bucket_of(record.hash)];
+        while (*at != pointer) at = &links_.at(*at)->next_of_bucket;
         *at = record.next_of_bucket;
-        if (--size_ == 0) return clear();
-        for (int i = 0; i < 2 && size_ < buckets_ / 2 && buckets_ > smallest; ++i) merge();
+        if (--size_ < buckets_ / 2) shrink();
     }
 
     /// Any record, looked for from `*from` on, which is set to where it is; one
@@ -104,7 +103,7 @@ public:
         if (size_ == 0) return nullptr;
         std::uint32_t bucket = static_cast<std::uint32_t>(*from >> 32) % buckets_;
         for (std::uint32_t place = static_cast<std::uint32_t>(*from);; place = 0) {
-            Record* r = links_.at(head(bucket));
+            Record* r = links_.at(heads_[bucket]);
             for (std::uint32_t i = 0; r && i < place; ++i) r = next(*r);
             if (r) {
                 *from = (std::uint64_t{bucket} << 32) | place;
@@ -115,36 +114,28 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t smallest = 8;
-    static constexpr std::uint32_t segment = 512;  // buckets; the first begins smaller
-
-    [[nodiscard]] Pointer& head(std::uint32_t bucket) const noexcept {
-        return segments_[bucket / segment][bucket % segment];
-    }
     [[nodiscard]] std::uint32_t bucket_of(std::uint32_t hash) const noexcept {
         const std::uint32_t bucket = hash & mask_;
         return bucket < buckets_ ? bucket : bucket & (mask_ >> 1);
     }
     void push(std::uint32_t bucket, Pointer pointer, Record& record) noexcept {
-        record.next_of_bucket = head(bucket);
-        head(bucket) = pointer;
+        record.next_of_bucket = heads_[bucket];
+        heads_[bucket] = pointer;
     }
 
     /// The last bucket but half of them gives one more what belongs there.
     void split() noexcept {
         const std::uint32_t upper = buckets_++;
         if (upper > mask_) mask_ = mask_ * 2 + 1;
-        const Pointer first = head(upper & (mask_ >> 1));
-        head(upper & (mask_ >> 1)) = head(upper) = Pointer();
+        const Pointer first = heads_[upper & (mask_ >> 1)];
+        heads_[upper & (mask_ >> 1)] = heads_[upper] = Pointer();
         move_all(first, mask_);
     }
     void merge() noexcept {
         const std::uint32_t upper = --buckets_;
-        move_all(head(upper), mask_ >> 1);
+        move_all(heads_[upper], mask_ >> 1);
         if (upper == (mask_ >> 1) + 1) mask_ >>= 1;
-        if (upper % segment != 0) return;
-        capacity_ -= segment;
-        delete[] segments_[capacity_ / segment];
+        if (upper % heads_.segment == 0) heads_.shrink();
     }
     /// A chain's records go to where their hashes belong under `mask`.
     void move_all(Pointer pointer, std::uint32_t mask) noexcept {
@@ -155,48 +146,18 @@ private:
         }
     }
 
-    void enlarge_first(std::uint32_t capacity) {
-        Owner<Pointer[]> made(new Pointer[capacity]());
-        if (buckets_ == 0) {
-            grow(1);
-            buckets_ = capacity;
-            mask_ = capacity - 1;
-        } else {
-            for (std::uint32_t i = 0; i < buckets_; ++i) made[i] = segments_[0][i];
-            delete[] segments_[0];
+    void shrink() noexcept {
+        if (size_ == 0) {
+            heads_.clear();
+            buckets_ = mask_ = 0;
         }
-        segments_[0] = made.release();
-        capacity_ = capacity;
-    }
-    void add_segment() {
-        const std::uint32_t used = capacity_ / segment;
-        Owner<Pointer[]> made(new Pointer[segment]);
-        if (used == most_segments_) grow(used * 2);
-        segments_[used] = made.release();
-        capacity_ += segment;
-    }
-    void grow(std::uint32_t most) {
-        Owner<Pointer*[]> segments(new Pointer*[most]);
-        for (std::uint32_t i = 0; i < most_segments_; ++i) segments[i] = segments_[i];
-        segments_ = std::move(segments);
-        most_segments_ = most;
-    }
-
-    void release_segments() noexcept {
-        for (std::uint32_t first = 0; first < capacity_; first += segment) delete[] segments_[first / segment];
-    }
-    void clear() noexcept {
-        release_segments();
-        segments_ = {};
-        most_segments_ = buckets_ = capacity_ = mask_ = 0;
+        for (int i = 0; i < 2 && size_ < buckets_ / 2 && buckets_ > heads_.smallest; ++i) merge();
     }
 
     const Links links_;
-    Owner<Pointer*[]> segments_;  // which it owns, too
-    std::uint32_t most_segments_ = 0;
+    Segments<Pointer> heads_;  // with room for more buckets
     std::uint32_t buckets_ = 0;
-    std::uint32_t capacity_ = 0;  // buckets that there is room for
-    std::uint32_t mask_ = 0;      // the smallest power of two that is no less than buckets_, less one
+    std::uint32_t mask_ = 0;   // the smallest power of two that is no less than buckets_, less one
     std::size_t size_ = 0;
 };
 

@@ -100,22 +100,29 @@ public:
             leader.leading.behind = ref;
         }
     }
-    /// It leaves the others; if it led, the one behind it leads now. O(1), or, if it
-    /// led, O(rooms of the user).
-    void part(Record& m) noexcept {
-        if (!m.leads) return part_follower(m);
+    /// It leaves the others; if it led, the one behind it leads now. Answers whether it
+    /// was alone. O(1), or, if it led, O(rooms of the user).
+    bool part(Record& m) noexcept {
+        if (!m.leads) {
+            part_follower(m);
+            return false;
+        }
         User<T>& user = m.user();
         // Nobody asks for the order: whoever parts next is looked for from here on. Who
         // goes from many rooms is found at once in all but the first.
         user.rooms = unlink<among_rooms>(user.rooms, m);
-        Record* const heir = behind(m);
-        Record* const second = heir ? behind(*heir) : nullptr;
-        m.leads = false;
-        if (second) {
-            this->at(heir->following.before)->following.behind = m.leading.behind;
-            second->following.before = heir->following.before;
+        const Ref heir_ref = m.leading.behind;
+        if (heir_ref != 0) {
+            Record& heir = *this->at(heir_ref);
+            Record* const second = behind(heir);
+            if (second) {
+                this->at(heir.following.before)->following.behind = heir_ref;
+                second->following.before = heir.following.before;
+            }
+            lead(user, heir, heir_ref, second ? heir.following.behind : 0);
         }
-        if (heir) lead(user, *heir, m.leading.behind, second ? heir->following.behind : 0);
+        m.leads = false;
+        return heir_ref == 0;
     }
 
 private:

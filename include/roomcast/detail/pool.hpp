@@ -10,7 +10,7 @@
 #include "roomcast/config.hpp"
 #include "roomcast/detail/least.hpp"
 #include "roomcast/detail/list.hpp"
-#include "roomcast/detail/owner.hpp"
+#include "roomcast/detail/segments.hpp"
 
 namespace roomcast::detail {
 
@@ -41,41 +41,36 @@ struct Slab : Link<Slab> {
 };
 
 /// The slabs of a pool by their numbers, which those that are given back leave to
-/// others. No call moves more than a list of segments: a pointer for 512 slabs. It
-/// keeps 8 bytes for each of the most slabs that there were until it is cleared.
+/// others. It keeps 8 bytes for each of the most slabs that there were, until it is
+/// cleared.
 class SlabTable {
 public:
-    SlabTable() noexcept = default;
-    SlabTable(const SlabTable&) = delete;
-    SlabTable& operator=(const SlabTable&) = delete;
-    ~SlabTable() { clear(); }
-
     /// Where the first place of the slab is.
-    [[nodiscard]] std::byte* operator[](std::uint32_t number) const noexcept { return entry(number).places; }
+    [[nodiscard]] std::byte* operator[](std::uint32_t number) const noexcept { return entries_[number].places; }
 
     /// The number of a slab to come: one that is free, or a new one, from 1 on. Throws
     /// std::bad_alloc, also where there are 2^24 - 1 slabs.
     [[nodiscard]] std::uint32_t reserve() {
         if (free_ != 0) return free_;
-        if (end_ >= capacity_) add_segment();
+        if (end_ == most) throw std::bad_alloc();
+        if (end_ >= entries_.capacity()) entries_.grow();
         return end_;
     }
     /// After `reserve`.
     void insert(Slab& slab) noexcept {
         if (slab.number == end_) ++end_;
-        else free_ = entry(slab.number).next_free;
-        entry(slab.number).places = slab.places();
+        else free_ = entries_[slab.number].next_free;
+        entries_[slab.number].places = slab.places();
     }
     void erase(const Slab& slab) noexcept {
-        entry(slab.number).next_free = free_;
+        entries_[slab.number].next_free = free_;
         free_ = slab.number;
     }
     /// Once all are erased.
     void clear() noexcept {
-        for (std::uint32_t first = 0; first < capacity_; first += segment) delete[] segments_[first / segment];
-        segments_ = {};
-        capacity_ = most_segments_ = free_ = 0;
+        entries_.clear();
         end_ = 1;
+        free_ = 0;
     }
 
 private:
@@ -83,30 +78,9 @@ private:
         std::byte* places;
         std::uint32_t next_free;
     };
-    static constexpr std::uint32_t segment = 512;
     static constexpr std::uint32_t most = 1u << 24;
 
-    [[nodiscard]] Entry& entry(std::uint32_t number) const noexcept {
-        return segments_[number / segment][number % segment];
-    }
-    void add_segment() {
-        if (capacity_ == most) throw std::bad_alloc();
-        const std::uint32_t used = capacity_ / segment;
-        Owner<Entry[]> made(new Entry[segment]);
-        if (used == most_segments_) {
-            const std::uint32_t more = used == 0 ? 1 : used * 2;
-            Owner<Entry*[]> segments(new Entry*[more]);
-            for (std::uint32_t i = 0; i < used; ++i) segments[i] = segments_[i];
-            segments_ = std::move(segments);
-            most_segments_ = more;
-        }
-        segments_[used] = made.release();
-        capacity_ += segment;
-    }
-
-    Owner<Entry*[]> segments_;  // which it owns, too
-    std::uint32_t most_segments_ = 0;
-    std::uint32_t capacity_ = 0;
+    Segments<Entry> entries_;
     std::uint32_t end_ = 1;   // numbers before it have been used
     std::uint32_t free_ = 0;  // the first of those that are free again
 };
