@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 #include "roomcast/close_code.hpp"
 #include "roomcast/detail/id_view.hpp"

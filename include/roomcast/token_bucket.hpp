@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <chrono>
+
 #include "roomcast/detail/least.hpp"
 #include "roomcast/instant.hpp"
 

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include "roomcast/detail/pool.hpp"
 #include "roomcast/detail/segments.hpp"
